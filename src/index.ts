@@ -20,6 +20,8 @@ export * from "./checkpoint/index.ts";
 
 export type { Capabilities, DeviceName, DType, NdArray, TypedArray } from "./backend/backend.ts";
 export type { BackwardOptions } from "./autograd.ts";
+export type { ComparedArray, CompareOptions, Difference, Tolerance } from "./compare/index.ts";
+export { compare, ComparisonReport } from "./compare/index.ts";
 export type { DeviceOptions } from "./device.ts";
 export { backendOf as backend, currentDevice, init, withDevice } from "./device.ts";
 export {
@@ -31,7 +33,7 @@ export {
   ValueError,
 } from "./errors.ts";
 export type { TensorMethods } from "./methods.ts";
-export type { TraceEvent } from "./op.ts";
+export type { TraceEvent, Tracer } from "./op.ts";
 export { setTracer } from "./op.ts";
 export type { GeneratorState } from "./random.ts";
 export { defaultGenerator, Generator, manualSeed } from "./random.ts";

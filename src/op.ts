@@ -52,20 +52,29 @@ export function defineView<A = object>(op: ViewOp<A>): ViewOp<A> {
   return op;
 }
 
-/** Called after every operation; see `setTracer`. */
+/** One run of a kernel, as observers see it; see `setTracer`. */
 export interface TraceEvent {
   readonly op: string;
+  /** The record (or in-place kernel) that ran. */
+  readonly kernel: Kernel;
+  readonly attrs: Attrs;
   readonly inputs: readonly Tensor[];
   readonly outputs: readonly Tensor[];
+  /** True where `outputs` had values that the kernel reads or overwrites. */
+  readonly inPlace: boolean;
+  /** 0 before the kernel ran. */
   readonly milliseconds: number;
 }
 
-let tracer: ((event: TraceEvent) => void) | null = null;
+/** Called after every operation; as an object, also before it. */
+export type Tracer =
+  | ((event: TraceEvent) => void)
+  | { before(event: TraceEvent): void; after(event: TraceEvent): void };
+
+let tracer: Tracer | null = null;
 
 /** Observes every operation that is run (null ends it). Returns the previous observer. */
-export function setTracer(
-  observe: ((event: TraceEvent) => void) | null,
-): ((event: TraceEvent) => void) | null {
+export function setTracer(observe: Tracer | null): Tracer | null {
   const before = tracer;
   tracer = observe;
   return before;
@@ -89,7 +98,8 @@ export function run<A>(op: Op<A>, inputs: readonly Tensor[], attrs: A): Tensor {
         made.push(allocate(backend, op.name, spec.shape, spec.dtype));
       }
     }
-    execute(op, inputs, extras.length === 0 ? [output] : [output, ...extras], attrs as Attrs);
+    const outputs = extras.length === 0 ? [output] : [output, ...extras];
+    execute(op, inputs, outputs, attrs as Attrs, false);
   } catch (error) {
     output.dispose();
     for (const extra of extras) extra.dispose();
@@ -123,7 +133,7 @@ export function runInPlace<A extends object>(
   for (const input of inputs) if (input.disposed) input.checkAlive(kernel.name);
   for (const output of outputs) if (output.disposed) output.checkAlive(kernel.name);
   commonBackend(kernel.name, inputs.length === 0 ? outputs : [...outputs, ...inputs]);
-  execute(kernel, inputs, outputs, attrs as unknown as Attrs);
+  execute(kernel, inputs, outputs, attrs as unknown as Attrs, true);
   for (const output of outputs) output.storage.version++;
 }
 
@@ -172,16 +182,22 @@ function execute(
   inputs: readonly Tensor[],
   outputs: readonly Tensor[],
   attrs: Attrs,
+  inPlace: boolean,
 ): void {
   const backend = outputs[0].backend;
   if (tracer === null && debug.level < 2) {
     backend.run(kernel, inputs, outputs, attrs);
     return;
   }
+  const event = { op: kernel.name, kernel, attrs, inputs, outputs, inPlace, milliseconds: 0 };
+  if (typeof tracer === "object") tracer?.before(event);
   const start = performance.now();
   backend.run(kernel, inputs, outputs, attrs);
   const milliseconds = performance.now() - start;
-  tracer?.({ op: kernel.name, inputs, outputs, milliseconds });
+  if (tracer !== null) {
+    const after = typeof tracer === "function" ? tracer : tracer.after;
+    after({ ...event, milliseconds });
+  }
   if (debug.level >= 2) {
     const from = inputs.map((x) => formatShape(x.shape)).join(" ");
     const to = outputs.map((x) => formatShape(x.shape)).join(" ");

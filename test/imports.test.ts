@@ -9,8 +9,9 @@ import * as assert from "uvu/assert";
  * and from its own entry; "together" lets the entries of one layer import each other.
  */
 const layers: { names: string[]; together?: true }[] = [
+  { names: ["vectors"] },
   { names: ["index"] },
-  { names: ["checkpoint"] },
+  { names: ["checkpoint", "compare"] },
   { names: ["nn", "optim", "data", "io"] },
   { names: ["methods"] },
   { names: ["ops"] },
