@@ -7,7 +7,7 @@ import type { Scope } from "./scope.ts";
 import { leaveScope, openScope } from "./scope.ts";
 import { formatShape, sameShape } from "./shape.ts";
 import type { Node, Vjp } from "./tape.ts";
-import { withRecording } from "./tape.ts";
+import { isTracing, withRecording } from "./tape.ts";
 import { empty, Tensor } from "./tensor.ts";
 
 export interface BackwardOptions {
@@ -75,13 +75,33 @@ export function backward(
       `backward: gradient has the shape ${formatShape(gradient.shape)}; expected ${formatShape(root.shape)}, the tensor's own`,
     );
   }
-  const nodes = collect(root.node as Node | null);
+  backwardFrom([root], [gradient], options);
+}
+
+/**
+ * `backward` from several results at once; both lists are of one length. What leads to several of them
+ * is walked once. Without a gradient a root counts as the sum of its elements.
+ */
+export function backwardFrom(
+  roots: readonly Tensor[],
+  gradients: readonly (Tensor | null)[],
+  options: BackwardOptions = {},
+): void {
+  if (isTracing()) {
+    throw new LifetimeError(
+      "backward: inside checkpoint(fn) there is no graph yet; call backward() on what checkpoint returns",
+    );
+  }
+  const nodes = collect(roots);
   const scope = openScope("backward");
   try {
     withRecording(false, () => {
-      const seed = gradient ?? filled(root, 1);
-      if (root.node === null) addToLeaf(root, seed, scope);
-      else (root.node as Node).grad = seed.alias();
+      roots.forEach((root, i) => {
+        const seed = gradients[i] ?? filled(root, 1);
+        const node = root.node as Node | null;
+        if (node === null) addToLeaf(root, seed, scope);
+        else node.grad = node.grad === null ? seed.alias() : summed(node.grad, seed);
+      });
       for (const node of nodes) step(node, options.retainGraph ?? false);
     });
     scope.end();
@@ -97,12 +117,16 @@ export function backward(
   }
 }
 
-/** All nodes that lead to `root`, newest first; checked to be usable before anything is changed. */
-function collect(root: Node | null): Node[] {
+/** All nodes that lead to the roots, newest first; checked to be usable before anything is changed. */
+function collect(roots: readonly Tensor[]): Node[] {
   const nodes: Node[] = [];
-  if (root === null) return nodes;
-  const pending = [root];
-  root.visited = true;
+  const pending: Node[] = [];
+  for (const root of roots) {
+    const node = root.node as Node | null;
+    if (node === null || node.visited) continue;
+    node.visited = true;
+    pending.push(node);
+  }
   for (let node = pending.pop(); node !== undefined; node = pending.pop()) {
     nodes.push(node);
     for (const input of node.inputs) {
@@ -205,7 +229,8 @@ function addToLeaf(leaf: Tensor, grad: Tensor, scope: Scope): void {
   leaf.grad = takeable ? taken(grad, scope) : densified(grad);
 }
 
-function filled(like: Tensor, value: number): Tensor {
+/** A tensor of the same shape and dtype, full of one value, in the innermost scope. */
+export function filled(like: Tensor, value: number): Tensor {
   const result = empty(like.backend, like.shape, like.dtype, "grad");
   runInPlace(fill, [], [result], { value });
   return result;

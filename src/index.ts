@@ -22,6 +22,8 @@ export type { Capabilities, DeviceName, DType, NdArray, TypedArray } from "./bac
 export type { BackwardOptions } from "./autograd.ts";
 export type { ComparedArray, CompareOptions, Difference, Tolerance } from "./compare/index.ts";
 export { compare, ComparisonReport } from "./compare/index.ts";
+export type { BackwardContext, CustomOp, ForwardContext } from "./custom-op.ts";
+export { customOp } from "./custom-op.ts";
 export type { DeviceOptions } from "./device.ts";
 export { backendOf as backend, currentDevice, init, withDevice } from "./device.ts";
 export {

@@ -8,7 +8,7 @@ import { enterScope } from "./scope.ts";
 import type { Shape, Strides } from "./shape.ts";
 import { formatShape, sizeOf, stridesOf } from "./shape.ts";
 import type { Vjp } from "./tape.ts";
-import { isRecording, Node } from "./tape.ts";
+import { isRecording, putOnTape } from "./tape.ts";
 import { commonBackend, Storage, Tensor } from "./tensor.ts";
 
 export interface OutputSpec {
@@ -144,8 +144,7 @@ export function runView<A>(op: ViewOp<A>, x: Tensor, attrs: A): Tensor {
   const output = new Tensor(x.storage.retain(), shape, strides, offset, op.name);
   enterScope(output);
   if (isRecording() && x.requiresGrad) {
-    output.requiresGrad = true;
-    output.node = new Node(op, attrs, [x], output, noOutputs, noOutputs);
+    putOnTape(op, attrs, [x], output, noOutputs, noOutputs);
   }
   return output;
 }
@@ -173,8 +172,7 @@ function record<A>(
     }
     saved = list;
   }
-  output.requiresGrad = true;
-  output.node = new Node(op, attrs, inputs, output, saved, extras);
+  putOnTape(op, attrs, inputs, output, saved, extras);
 }
 
 function execute(

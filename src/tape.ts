@@ -30,6 +30,8 @@ export interface Recordable {
 }
 
 let recording = true;
+/** While `tracing` runs: notes who would be on the tape, in place of putting it there. */
+let noted: Set<Tensor> | null = null;
 let created = 0;
 
 export class Node implements GraphNode, VjpContext {
@@ -146,6 +148,49 @@ export class Node implements GraphNode, VjpContext {
     this.saved = [];
     return parents;
   }
+}
+
+/**
+ * Puts an operation on the tape, as what `output` was made by.
+ *
+ * @param saved values that the gradient needs; their memory stays until the node goes
+ * @param hidden outputs that nobody but the node can see; disposed with it
+ */
+export function putOnTape(
+  op: Recordable,
+  attrs: unknown,
+  inputs: readonly Tensor[],
+  output: Tensor,
+  saved: readonly Tensor[],
+  hidden: readonly Tensor[],
+): void {
+  output.requiresGrad = true;
+  if (noted === null) {
+    output.node = new Node(op, attrs, inputs, output, saved, hidden);
+    return;
+  }
+  for (const input of inputs) noted.add(input);
+  for (const extra of hidden) extra.dispose();
+}
+
+/**
+ * Runs `fn` so that results require gradients as if it were recorded, but without a tape: nothing is
+ * saved. Also returns the inputs of all operations that would have been recorded.
+ */
+export function tracing<T>(fn: () => T): { result: T; inputs: ReadonlySet<Tensor> } {
+  const before = noted;
+  const inputs = new Set<Tensor>();
+  noted = inputs;
+  try {
+    return { result: fn(), inputs };
+  } finally {
+    noted = before;
+  }
+}
+
+/** Inside `tracing`? */
+export function isTracing(): boolean {
+  return noted !== null;
 }
 
 /** Are operations recorded now? */

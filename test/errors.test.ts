@@ -1,6 +1,7 @@
 /** Bad input: the operation, what was found, what was expected, the way out. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import type { Tensor } from "../src/index.ts";
 import * as rl from "../src/index.ts";
 import { memory, nn, ones, scope, tensor, zeros } from "../src/index.ts";
 
@@ -17,7 +18,84 @@ function disposing<M extends nn.Module>(module: M, f: (module: M) => unknown): v
   }
 }
 
+/** Forward and backward of an operation on ones([2]) and a number, with parts replaced by wrong ones. */
+function misused(parts: Partial<rl.CustomOp<[x: Tensor, factor: number], Tensor>>): void {
+  const twice = rl.customOp<[x: Tensor, factor: number], Tensor>({
+    name: "twice",
+    forward: (_context, x, factor) => x.mul(factor),
+    backward: ({ args: [, factor] }, dy) => [dy.mul(factor), null],
+    ...parts,
+  });
+  twice(ones([2], { requiresGrad: true }), 2).backward(ones([2]));
+}
+
 const cases: [what: string, kind: Kind, f: () => unknown, message: string][] = [
+  [
+    "customOp without a name",
+    rl.ValueError,
+    () => rl.customOp({ name: "", forward: () => ones([1]), backward: () => [] }),
+    'customOp: name is ""; expected some text',
+  ],
+  [
+    "customOp that returns no tensor",
+    rl.ValueError,
+    () => misused({ forward: () => 3 as never }),
+    "twice: forward returned the number 3; expected a tensor or an array of tensors",
+  ],
+  [
+    "customOp that returns something else among tensors",
+    rl.ValueError,
+    () => misused({ forward: (_context, x) => [x, null] as never }),
+    "twice: forward returned null at position 1; expected a tensor",
+  ],
+  [
+    "customOp that saves something else",
+    rl.ValueError,
+    () =>
+      misused({
+        forward: (context, x) => {
+          context.save(x, 2 as never);
+          return x;
+        },
+      }),
+    "twice: save() got the number 2 at position 1; expected a tensor",
+  ],
+  [
+    "customOp whose backward returns a tensor",
+    rl.ValueError,
+    () => misused({ backward: (_context, dy) => dy as never }),
+    "twice: backward returned ones float32 [2]; expected an array with one gradient (or null) for each argument",
+  ],
+  [
+    "customOp with too few gradients",
+    rl.ValueError,
+    () => misused({ backward: (_context, dy) => [dy] }),
+    "twice: backward returned 1 gradients; expected 2, one for each argument of forward (null for those that have none)",
+  ],
+  [
+    "customOp with a gradient of another shape",
+    rl.ShapeError,
+    () => misused({ backward: (_context, dy) => [dy.sum(), null] }),
+    "twice: gradient 0 is sum float32 []; expected the shape of argument 0, [2]",
+  ],
+  [
+    "customOp with a gradient of another dtype",
+    rl.ValueError,
+    () => misused({ backward: (_context, dy) => [dy.gt(0), null] }),
+    "twice: gradient 0 is gt bool [2]; expected dtype float32, as argument 0 (convert with .to(dtype))",
+  ],
+  [
+    "customOp with a gradient that is no tensor",
+    rl.ValueError,
+    () => misused({ backward: () => [undefined as never, null] }),
+    "twice: gradient 0 is undefined; expected a tensor or null",
+  ],
+  [
+    "customOp with a gradient for a number",
+    rl.ValueError,
+    () => misused({ backward: (_context, dy) => [dy, dy] }),
+    "twice: gradient 1 is ones float32 [2], but argument 1 is the number 2; expected null",
+  ],
   [
     "matmul",
     rl.ShapeError,

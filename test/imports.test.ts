@@ -15,7 +15,11 @@ const layers: { names: string[]; together?: true }[] = [
   { names: ["nn", "optim", "data", "io"] },
   { names: ["methods"] },
   { names: ["ops"] },
-  { names: ["op", "autograd", "tape", "scope", "tensor", "device", "random"], together: true },
+  { names: ["custom-op", "recompute"] },
+  {
+    names: ["op", "autograd", "tape", "multi-output", "scope", "tensor", "device", "random"],
+    together: true,
+  },
   { names: ["files"] },
   { names: ["backend/reference", "backend/wasm", "backend/webgpu"] },
   { names: ["backend/backend"] },
