@@ -34,6 +34,8 @@ export {
   ShapeError,
   ValueError,
 } from "./errors.ts";
+export type { GradcheckOptions } from "./gradcheck.ts";
+export { gradcheck } from "./gradcheck.ts";
 export type { TensorMethods } from "./methods.ts";
 export type { TraceEvent, Tracer } from "./op.ts";
 export { setTracer } from "./op.ts";

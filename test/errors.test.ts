@@ -115,6 +115,18 @@ const cases: [what: string, kind: Kind, f: () => unknown, message: string][] = [
     "matmul: reshape int32 [1, 3] has dtype int32; expected float32 or float64 (convert with .to(dtype))",
   ],
   [
+    "gradcheck in float32",
+    rl.ValueError,
+    () => rl.gradcheck(rl.exp, [ones([3], { requiresGrad: true })]),
+    'gradcheck: input 0 is ones float32 [3] on device "cpu"; expected float64, as difference quotients lose half of the digits (device "reference" has it)',
+  ],
+  [
+    "gradcheck of nothing",
+    rl.ValueError,
+    () => rl.gradcheck(rl.exp, [ones([3], { device: "reference" })]),
+    "gradcheck: none of the 1 inputs requires a gradient; expected at least one (make it with { requiresGrad: true })",
+  ],
+  [
     "broadcast",
     rl.ShapeError,
     () => ones([2, 3]).add(ones([2])),

@@ -15,7 +15,7 @@ const layers: { names: string[]; together?: true }[] = [
   { names: ["nn", "optim", "data", "io"] },
   { names: ["methods"] },
   { names: ["ops"] },
-  { names: ["custom-op", "recompute"] },
+  { names: ["custom-op", "recompute", "gradcheck"] },
   {
     names: ["op", "autograd", "tape", "multi-output", "scope", "tensor", "device", "random"],
     together: true,

@@ -138,6 +138,18 @@ const indexing: readonly Row[] = [
   ]),
   {
     op: "gather",
+    f: (x, index) => rl.gather(x, 0, index),
+    shapes: [[[3], [0]]],
+    domain: [{}, below(3)],
+  },
+  {
+    op: "scatterAdd",
+    f: (x, index, src) => rl.scatterAdd(x, 0, index, src),
+    shapes: [[[3], [0], [0]]],
+    domain: [{}, below(3), {}],
+  },
+  {
+    op: "gather",
     f: (x, index) => rl.gather(x, 1, index),
     shapes: [
       [

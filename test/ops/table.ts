@@ -31,6 +31,8 @@ export interface Row {
   tolerance?: number;
   /** The result is not differentiable (comparisons, indices). */
   discrete?: true;
+  /** Where the standard step or tolerance of the gradient check does not do. */
+  gradcheck?: rl.GradcheckOptions;
 }
 
 const vectors: Row["shapes"] = [[[]], [[1]], [[0]], [[3]], [[5]], [[4, 7]], [[2, 3, 5]], [[1031]]];
@@ -88,6 +90,44 @@ const conv =
   (options: rl.ConvOptions, bias = true) =>
   (x: Tensor, weight: Tensor, b?: Tensor): Tensor =>
     rl.conv2d(x, weight, bias ? b : null, options);
+
+/** Records without a vjp, and why there is none. */
+export const withoutGradient: Readonly<Record<string, string>> = {
+  ...because("a gradient's own kernel, which runs in vjps alone: there are no second derivatives", [
+    "reluGrad",
+    "tanhGrad",
+    "sigmoidGrad",
+    "logSigmoidGrad",
+    "siluGrad",
+    "geluGrad",
+    "geluTanhGrad",
+    "leakyReluGrad",
+    "eluGrad",
+    "softplusGrad",
+    "clampGrad",
+    "softmaxGrad",
+    "logSoftmaxGrad",
+    "conv2dGradInput",
+    "conv2dGradWeight",
+    "convTranspose2dGrad",
+    "crossEntropyGrad",
+    "layerNormGrad",
+    "maxPool2dGrad",
+    "avgPool2dGrad",
+  ]),
+  ...because("gives booleans", ["eq", "ne", "lt", "le", "gt", "ge"]),
+  ...because("booleans to booleans", ["logicalAnd", "logicalOr", "logicalNot"]),
+  ...because("gives whole numbers: places", ["argmax", "argmin", "argsort"]),
+};
+
+function because(reason: string, names: readonly string[]): Record<string, string> {
+  return Object.fromEntries(names.map((name) => [name, reason]));
+}
+
+/** What the watch over gradients (gradients.ts) would report, and why it is right. */
+export const excused: Readonly<Record<string, string>> = {
+  "reshape: not checked with strided inputs": "copies them first; the view is of dense memory",
+};
 
 export const rows: readonly Row[] = [
   binary("add", rl.add),
@@ -218,6 +258,16 @@ export const rows: readonly Row[] = [
       domain: { distinct: true },
     },
   ]),
+  ...[rl.amax, rl.amin].map((f) => ({
+    op: f.name,
+    f: (x: Tensor) => f(x, 1),
+    shapes: [[[0, 3]], [[2, 3, 0]]],
+  })),
+  ...[rl.max, rl.min].map((f) => ({
+    op: f.name,
+    f: (x: Tensor) => f(x, 1).values,
+    shapes: [[[0, 3]], [[2, 3, 0]]],
+  })),
   { op: "sum", f: (x) => rl.sum(x, 1), shapes: [[[3, 0]], [[0, 3]], [[300, 70]]] },
   { op: "sum", f: (x) => rl.sum(x, 0), shapes: [[[300, 70]], [[70_000, 2]]], tolerance: 1e-5 },
   ...[0, 1, 2, -1].flatMap((dim): Row[] => [
@@ -261,11 +311,16 @@ export const rows: readonly Row[] = [
     f: (x) => rl.reshape(x, [3, -1]),
     shapes: [[[2, 3, 5]], [[3]], [[0, 3, 2]]].slice(0, 2),
   },
+  {
+    op: "reshape",
+    f: (x) => rl.reshape(rl.transpose(rl.unsqueeze(x, 1), 0, 1), x.shape),
+    shapes: [[[4, 3]], [[2, 3, 5]]],
+  },
   { op: "reshape", f: (x) => rl.flatten(x, 1), shapes: [[[2, 3, 5]], [[0, 3, 2]]] },
   { op: "reshape", f: (x) => rl.squeeze(rl.unsqueeze(x, 0)), shapes: [[[2, 3]], [[]]] },
   { op: "permute", f: (x) => rl.permute(x, [2, 0, 1]), shapes: [[[2, 3, 5]], [[17, 33, 5]]] },
   { op: "permute", f: (x) => rl.transpose(x, 0, 1), shapes: [[[2, 3]], [[65, 130]]] },
-  { op: "expand", f: (x) => rl.expand(x, [4, -1, 3]), shapes: [[[2, 1]], [[1, 2, 3]]] },
+  { op: "expand", f: (x) => rl.expand(x, [4, -1, 3]), shapes: [[[2, 1]], [[1, 2, 3]], [[0, 1]]] },
   {
     op: "slice",
     f: (x) =>
@@ -300,6 +355,20 @@ export const rows: readonly Row[] = [
   },
   {
     op: "concat",
+    f: (...parts) => rl.concat(parts, -1),
+    shapes: [
+      [[1], [2], [0], [3]],
+      [
+        [2, 1],
+        [2, 1],
+        [2, 4],
+        [2, 2],
+        [2, 3],
+      ],
+    ],
+  },
+  {
+    op: "concat",
     f: (a, b) => rl.concat([rl.transpose(a, 0, 1), b], 0),
     shapes: [
       [
@@ -323,6 +392,14 @@ export const rows: readonly Row[] = [
     f: (x) => rl.cast(x, "float32"),
     shapes: [[[5]]],
     domain: { integers: true, low: -9, high: 9 },
+  },
+  {
+    op: "cast",
+    // Through float32, which holds these values and these steps exactly.
+    f: (x) => rl.cast(rl.cast(x, "float32"), x.dtype),
+    shapes: [[[5]], [[3, 4]], [[0]]],
+    domain: { distinct: true },
+    gradcheck: { eps: 2 ** -10, directions: 0 },
   },
   {
     op: "cast",
@@ -650,6 +727,7 @@ export const rows: readonly Row[] = [
         [6, 7],
       ],
       [[64, 96], [96], [96]],
+      [[0, 5], [5], [5]],
     ],
   },
   {
@@ -687,13 +765,13 @@ export const rows: readonly Row[] = [
     {
       op: "softmax",
       f: (x) => rl.softmax(x, dim),
-      shapes: [[[3, 5]], [[2, 7, 4]], [[40, 33]]],
+      shapes: [[[3, 5]], [[2, 7, 4]], [[40, 33]], [[0, 3]]],
       domain: { low: -6, high: 6 },
     },
     {
       op: "logSoftmax",
       f: (x) => rl.logSoftmax(x, dim),
-      shapes: [[[3, 5]], [[2, 7, 4]], [[40, 33]]],
+      shapes: [[[3, 5]], [[2, 7, 4]], [[40, 33]], [[0, 3]]],
       domain: { low: -6, high: 6 },
     },
   ]),
@@ -709,6 +787,7 @@ export const rows: readonly Row[] = [
           [2, 3, 2, 2],
           [2, 2, 2],
         ],
+        ...(reduction === "mean" ? [] : [[[0, 3], [0]]]),
       ],
       domain: [
         { low: -4, high: 4 },
@@ -765,6 +844,14 @@ export const rows: readonly Row[] = [
           [5, 7],
         ],
         [[], []],
+        ...(reduction === "mean"
+          ? []
+          : [
+              [
+                [0, 3],
+                [0, 3],
+              ],
+            ]),
       ],
       domain: { low: 0.1, high: 0.9 },
     },
