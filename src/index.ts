@@ -41,6 +41,7 @@ export type { TraceEvent, Tracer } from "./op.ts";
 export { setTracer } from "./op.ts";
 export type { GeneratorState } from "./random.ts";
 export { defaultGenerator, Generator, manualSeed } from "./random.ts";
+export { checkpoint, isRecomputing } from "./recompute.ts";
 export { keep, Scope, scope } from "./scope.ts";
 export type { Shape } from "./shape.ts";
 export { enableGrad, isRecording, noGrad } from "./tape.ts";

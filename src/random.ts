@@ -20,6 +20,41 @@ export interface GeneratorState {
   readonly call: number;
 }
 
+/** While `watchingGenerators` runs: the state of each generator before its first use. */
+let watched: Map<Generator, GeneratorState> | null = null;
+
+/**
+ * Runs `fn` and returns with its result the generators that it drew from or set, each with its state
+ * before that: what it takes to run `fn` again with the same random numbers.
+ */
+export function watchingGenerators<T>(fn: () => T): {
+  result: T;
+  before: ReadonlyMap<Generator, GeneratorState>;
+} {
+  const outer = watched;
+  const before = new Map<Generator, GeneratorState>();
+  watched = before;
+  try {
+    return { result: fn(), before };
+  } finally {
+    watched = outer;
+    for (const [generator, state] of before) {
+      if (outer !== null && !outer.has(generator)) outer.set(generator, state);
+    }
+  }
+}
+
+/** Runs `fn` with generators in the given states, and puts theirs back. */
+export function withGenerators<T>(states: ReadonlyMap<Generator, GeneratorState>, fn: () => T): T {
+  const now = [...states.keys()].map((generator) => [generator, generator.getState()] as const);
+  for (const [generator, state] of states) generator.setState(state);
+  try {
+    return fn();
+  } finally {
+    for (const [generator, state] of now) generator.setState(state);
+  }
+}
+
 /**
  * A source of random numbers. Every random operation takes one call number from it, whatever the
  * number of values; two generators of the same seed and call number give the same values.
@@ -40,6 +75,7 @@ export class Generator {
 
   /** Takes a call number: 0, 1, 2, ... */
   nextCall(): number {
+    this.#noteUse();
     return this.#call++;
   }
 
@@ -56,8 +92,13 @@ export class Generator {
   setState(state: GeneratorState): void {
     checkCount("Generator.setState", "seed", state.seed);
     checkCount("Generator.setState", "call", state.call);
+    this.#noteUse();
     this.#seed = state.seed;
     this.#call = state.call;
+  }
+
+  #noteUse(): void {
+    if (watched !== null && !watched.has(this)) watched.set(this, this.getState());
   }
 }
 

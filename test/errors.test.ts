@@ -31,6 +31,41 @@ function misused(parts: Partial<rl.CustomOp<[x: Tensor, factor: number], Tensor>
 
 const cases: [what: string, kind: Kind, f: () => unknown, message: string][] = [
   [
+    "checkpoint of a function that gives an object",
+    rl.ValueError,
+    () => rl.checkpoint((x) => ({ x }) as never, ones([2], { requiresGrad: true })),
+    "checkpoint: fn returned [object Object]; expected a tensor or an array of tensors",
+  ],
+  [
+    "checkpoint of a function that gives nothing",
+    rl.ValueError,
+    () => rl.checkpoint((_x: Tensor) => [], ones([2], { requiresGrad: true })),
+    "checkpoint: fn returned []; expected a tensor or an array of tensors",
+  ],
+  [
+    "checkpoint with a computed tensor that is no input",
+    rl.ValueError,
+    () => {
+      const x = ones([2], { requiresGrad: true });
+      const y = x.square();
+      rl.checkpoint((x: Tensor) => x.mul(y), x);
+    },
+    "checkpoint: fn uses square float32 [2], which was computed outside it and has a gradient; pass it as an input: checkpoint(fn, x, y)",
+  ],
+  [
+    "checkpoint of a function that does something else the second time",
+    rl.ValueError,
+    () => {
+      let n = 2;
+      const y = rl.checkpoint(
+        (x: Tensor) => x.mul(ones([n++, 1])),
+        ones([2], { requiresGrad: true }),
+      );
+      y.sum().backward();
+    },
+    "checkpoint: run again for backward, fn gave [3, 2]; expected [2, 2] with gradients as the first time; fn must do the same each time",
+  ],
+  [
     "customOp without a name",
     rl.ValueError,
     () => rl.customOp({ name: "", forward: () => ones([1]), backward: () => [] }),

@@ -7,6 +7,7 @@ import { LifetimeError, ShapeError, ValueError } from "../errors.ts";
 import type { BatchStatistics } from "../ops/batch-norm.ts";
 import { batchNorm, batchStatistics } from "../ops/batch-norm.ts";
 import { ones, zeros } from "../ops/creation.ts";
+import { isRecomputing } from "../recompute.ts";
 import { noGrad } from "../tape.ts";
 import { Tensor } from "../tensor.ts";
 import type { LayerOptions } from "./layers.ts";
@@ -77,6 +78,8 @@ abstract class BatchNorm extends Module {
       this.collector(batchStatistics(x));
       return batchNorm(x, { weight, bias, eps, training: true });
     }
+    // Inside checkpoint(fn) a batch passes twice, and counts once.
+    if (training && isRecomputing()) return batchNorm(x, { weight, bias, eps, training });
     let momentum = this.momentum ?? 0;
     if (!training) this.warnInEval();
     else if (numBatchesTracked !== null) {
