@@ -20,25 +20,23 @@ export interface GeneratorState {
   readonly call: number;
 }
 
-/** While `watchingGenerators` runs: the state of each generator before its first use. */
-let watched: Map<Generator, GeneratorState> | null = null;
+/** The state of a generator before its first use, for those that are used while somebody watches. */
+export type GeneratorStates = Map<Generator, GeneratorState>;
+
+let watched: GeneratorStates | null = null;
 
 /**
- * Runs `fn` and returns with its result the generators that it drew from or set, each with its state
- * before that: what it takes to run `fn` again with the same random numbers.
+ * Runs `fn`, and puts the generators that it draws from or sets into `states`, each with its state
+ * before that: what it takes to run `fn` again with the same random numbers, or to undo the draws.
  */
-export function watchingGenerators<T>(fn: () => T): {
-  result: T;
-  before: ReadonlyMap<Generator, GeneratorState>;
-} {
+export function watchingGenerators<T>(states: GeneratorStates, fn: () => T): T {
   const outer = watched;
-  const before = new Map<Generator, GeneratorState>();
-  watched = before;
+  watched = states;
   try {
-    return { result: fn(), before };
+    return fn();
   } finally {
     watched = outer;
-    for (const [generator, state] of before) {
+    for (const [generator, state] of states) {
       if (outer !== null && !outer.has(generator)) outer.set(generator, state);
     }
   }

@@ -2,7 +2,7 @@
 import { backwardFrom } from "./autograd.ts";
 import { ValueError } from "./errors.ts";
 import { recordOutputs } from "./multi-output.ts";
-import type { Generator, GeneratorState } from "./random.ts";
+import type { GeneratorStates } from "./random.ts";
 import { watchingGenerators, withGenerators } from "./random.ts";
 import { currentScope, enterScope, runScoped } from "./scope.ts";
 import { formatShape, sameShape } from "./shape.ts";
@@ -49,7 +49,8 @@ export function checkpoint<
   const tensors = inputs.filter((x) => x instanceof Tensor);
   return runScoped("checkpoint", () => {
     const copies = detached(inputs, tensors);
-    const { result: traced, before } = watchingGenerators(() => tracing(() => fn(...copies)));
+    const states: GeneratorStates = new Map();
+    const traced = watchingGenerators(states, () => tracing(() => fn(...copies)));
     const made = listOf(traced.result);
     // New handles: fn may give one of its inputs.
     const results = made.map((y) => inScope(y.alias()));
@@ -58,7 +59,7 @@ export function checkpoint<
       inputs,
       results,
       differentiable: made.map((y) => y.requiresGrad),
-      states: before,
+      states,
     };
     const outputs = results.filter((_, i) => segment.differentiable[i]);
     if (outputs.length > 0) {
@@ -81,7 +82,7 @@ interface Segment {
   /** Which of the results have gradients. */
   readonly differentiable: readonly boolean[];
   /** The generators that the first run drew from, as they were. */
-  readonly states: ReadonlyMap<Generator, GeneratorState>;
+  readonly states: GeneratorStates;
 }
 
 /** Runs the function again, this time on the tape, and walks back to its inputs. */

@@ -99,6 +99,8 @@ export class Tensor extends Scoped implements View {
   readonly label: string;
   /** True when operations on it are recorded. Set it on leaves only. */
   requiresGrad = false;
+  /** Frozen by `Module.requiresGrad(false)`: a parameter all the same, not a buffer. */
+  frozen = false;
   /** The gradient that `backward()` accumulated here; null before and after `zeroGrad()`. */
   grad: Tensor | null = null;
   /** Where `grad` lives when an optimizer holds gradients in one block. */

@@ -5,6 +5,7 @@ import { ShapeError, ValueError } from "../errors.ts";
 import { leaveScope } from "../scope.ts";
 import { formatShape, sameShape } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
+import { summary } from "./summary.ts";
 
 /**
  * Makes a tensor a parameter: it requires gradients and belongs to no scope, so it lives until it
@@ -61,7 +62,7 @@ export abstract class Module {
 
   /** Parameters by path. One that stands in several places is listed once. */
   namedParameters(): [string, Tensor][] {
-    return unique(this.namedTensors().filter(([, x]) => x.requiresGrad || frozen.has(x)));
+    return unique(this.namedTensors().filter(([, x]) => isParameter(x)));
   }
 
   /** Parameters in a fixed order, without repeats: what an optimizer takes. */
@@ -71,7 +72,7 @@ export abstract class Module {
 
   /** Tensors that are saved with the model but not trained, by path. */
   namedBuffers(): [string, Tensor][] {
-    return unique(this.namedTensors().filter(([, x]) => !x.requiresGrad && !frozen.has(x)));
+    return unique(this.namedTensors().filter(([, x]) => !isParameter(x)));
   }
 
   /** As `namedBuffers`, without names. */
@@ -90,12 +91,14 @@ export abstract class Module {
     return this.train(false);
   }
 
-  /** Freezes (false) or unfreezes (true) all parameters. */
+  /**
+   * Freezes (false) or unfreezes (true) all parameters. Frozen ones are still parameters: they are
+   * saved, counted and taken by optimizers, which leave them as they are.
+   */
   requiresGrad(on = true): this {
     for (const x of this.parameters()) {
-      if (on) frozen.delete(x);
-      else frozen.add(x);
       x.requiresGrad = on;
+      x.frozen = !on;
     }
     return this;
   }
@@ -138,6 +141,19 @@ export abstract class Module {
     for (const [name, x] of own) x.copyFrom(state[name].data);
   }
 
+  /**
+   * A table of this module and all below it: names, numbers of parameters (those in several places counted
+   * at the first), what is frozen, bytes. With inputs, which `forward` takes, also the outputs' shapes; an
+   * array of numbers stands for zeros of that shape: `model.summary([64, 1, 28, 28])`. They are found
+   * by one forward pass in evaluation mode, without gradients, that changes neither modes nor
+   * statistics nor generators.
+   *
+   * @returns the table, for you to print
+   */
+  summary(...inputs: unknown[]): string {
+    return summary(this, inputs);
+  }
+
   /** The name of a property's tensor in state dicts, where it is another than the property's. */
   protected tensorName(property: string): string {
     return property;
@@ -151,10 +167,15 @@ export abstract class Module {
   /** Parameters and buffers by path; one that stands in several places is listed under each path. */
   namedTensors(): [string, Tensor][] {
     return this.namedModules().flatMap(([path, module]) =>
-      Object.entries(module)
-        .filter((entry): entry is [string, Tensor] => entry[1] instanceof Tensor)
-        .map(([name, x]): [string, Tensor] => [join(path, module.tensorName(name)), x]),
+      module.ownTensors().map(([name, x]): [string, Tensor] => [join(path, name), x]),
     );
+  }
+
+  /** This module's own parameters and buffers, without those below it. */
+  ownTensors(): [string, Tensor][] {
+    return Object.entries(this)
+      .filter((entry): entry is [string, Tensor] => entry[1] instanceof Tensor)
+      .map(([name, x]) => [this.tensorName(name), x]);
   }
 }
 
@@ -168,8 +189,10 @@ export function snakeCase(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
-/** Parameters that `requiresGrad(false)` froze: still parameters, not buffers. */
-const frozen = new WeakSet<Tensor>();
+/** Trained, or frozen by `requiresGrad(false)`; what a module holds besides are buffers. */
+function isParameter(x: Tensor): boolean {
+  return x.requiresGrad || x.frozen;
+}
 
 /** Evaluating or exporting y where x is meant is the easiest mistake with Schedule-Free. */
 export function warnAtY(what: string, parameters: readonly Tensor[]): void {

@@ -303,7 +303,8 @@ function checkParams(where: string, params: readonly Tensor[], seen: Set<Tensor>
     seen.add(param);
     if (!param.isLeaf)
       problem("is the result of an operation", "a leaf, such as a module's weight");
-    if (!param.requiresGrad) problem("has requiresGrad false", "requiresGrad = true");
+    if (!param.requiresGrad && !param.frozen)
+      problem("has requiresGrad false", "requiresGrad = true");
     if (!isFloat(param.dtype)) problem(`has dtype ${param.dtype}`, "float32 or float64");
     if (!param.isContiguous) problem("is a strided view", "a dense tensor");
     if (param.dtype !== params[0].dtype) {
