@@ -144,6 +144,15 @@ for (const precision of ["strict", "fast"] as const) {
     check(5, { n: 2, c: 30, h: 5, w: 5, o: 4, kernel: [2, 2], groups: 1, stride: [3, 1] });
   });
 
+  test("agrees with float64 where Winograd's transforms are used", () => {
+    check(1, { n: 4, c: 32, h: 26, w: 26, o: 24, kernel: [3, 3], bias: true });
+    check(2, { n: 3, c: 17, h: 15, w: 18, o: 21, kernel: [3, 3], padding: [1, 1], bias: true });
+    check(3, { n: 1, c: 40, h: 33, w: 30, o: 19, kernel: [3, 3], padding: [2, 0] });
+    check(4, { n: 60, c: 16, h: 5, w: 6, o: 16, kernel: [3, 3], padding: [0, 1] });
+    check(5, { n: 7, c: 34, h: 13, w: 12, o: 36, kernel: [3, 3], padding: [1, 1], groups: 2 });
+    check(6, { n: 5, c: 70, h: 14, w: 14, o: 66, kernel: [3, 3], padding: [1, 1], bias: true });
+  });
+
   test("has images without channels, or no images", () => {
     check(1, { n: 0, c: 3, h: 5, w: 5, o: 4, kernel: [3, 3], bias: true });
     check(2, { n: 2, c: 0, h: 5, w: 5, o: 4, kernel: [3, 3], bias: true });

@@ -1,6 +1,7 @@
 /** Launchers of the convolution and its two gradients. */
 import type { Attrs, View } from "../../backend.ts";
 import type { Launcher, Runtime } from "../runtime.ts";
+import { isWinograd, winogradForward, winogradGradInput, winogradGradWeight } from "./winograd.ts";
 
 /** Multiply-adds a thread takes at a time at least: about 5 µs of work. */
 const JOB = 1 << 17;
@@ -64,6 +65,10 @@ const conv2d: Launcher = (rt, _kernel, inputs, [y], attrs) => {
   if (y.size === 0) return;
   const [x, weight] = inputs;
   const plan = makePlan(rt, x, weight, y, attrs);
+  if (isWinograd(weight, y, attrs) && rt.call("conv2d_winograd_fits", plan.pointer)) {
+    winogradForward(rt, plan.pointer, inputs, y, attrs);
+    return;
+  }
   let bias = inputs.length > 2 ? rt.dense(inputs[2]) : 0;
   if (plan.filters <= DIRECT_FILTERS) {
     const planes = y.shape[0] * y.shape[1];
@@ -86,6 +91,10 @@ const conv2d: Launcher = (rt, _kernel, inputs, [y], attrs) => {
 const conv2dGradInput: Launcher = (rt, _kernel, [dy, weight], [dx], attrs) => {
   if (dx.size === 0) return;
   const plan = makePlan(rt, dx, weight, dy, attrs);
+  if (isWinograd(weight, dy, attrs) && rt.call("conv2d_winograd_fits", plan.pointer)) {
+    winogradGradInput(rt, plan.pointer, [dy, weight], dx, attrs);
+    return;
+  }
   const packed = packWeight(rt, plan, weight, true);
   const jobs = rt.call("conv2d_grad_input_jobs", plan.pointer);
   const args = [plan.pointer, rt.dense(dy), packed, rt.pointer(dx)];
@@ -95,6 +104,10 @@ const conv2dGradInput: Launcher = (rt, _kernel, [dy, weight], [dx], attrs) => {
 const conv2dGradWeight: Launcher = (rt, _kernel, [x, dy], [dw], attrs) => {
   if (dw.size === 0) return;
   const plan = makePlan(rt, x, dw, dy, attrs);
+  if (isWinograd(dw, dy, attrs)) {
+    winogradGradWeight(rt, plan.pointer, [x, dy], dw);
+    return;
+  }
   if (plan.filters <= DIRECT_FILTERS && plan.taps <= DIRECT_TAPS) {
     const all = plan.groups * plan.filters;
     const args = [plan.pointer, rt.dense(x), rt.dense(dy), rt.pointer(dw)];
