@@ -3,7 +3,7 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { Comparison, relativeError } from "./format.ts";
+import { Comparison, relativeError } from "./compare.ts";
 import { goldenFiles, playFile, readGolden } from "./play.ts";
 import type { TraceFile } from "./traces.ts";
 import { playTrace } from "./traces.ts";

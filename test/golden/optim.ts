@@ -2,69 +2,38 @@
  * Plays the optimizer cases of golden/1 files (see vectors/README.md): builds the optimizer that a
  * case describes, applies its events in order, and compares everything that is recorded.
  */
-import * as roadless from "../../src/index.ts";
-import type { DeviceName, Tensor } from "../../src/index.ts";
-import type { JsonNumber as Value, Outcome as Result } from "./format.ts";
-import type { BaseSpec } from "./optimizers.ts";
-import { camelKeys, createOptimizer, hasOptimizer } from "./optimizers.ts";
+import type { DeviceName } from "../../src/index.ts";
+import type { JsonNumber, JsonNumbers } from "../../src/vectors/format.ts";
+import type {
+  Observed,
+  OptimizerEvent,
+  OptimizerRunSpec,
+  PerParameter,
+} from "../../src/vectors/optimizer-run.ts";
+import { runOptimizer } from "../../src/vectors/optimizer-run.ts";
+import type { Outcome } from "./compare.ts";
+import { attempt } from "./compare.ts";
 
-type Values = readonly Value[];
-
-export interface OptimEvent {
-  readonly op: "train" | "eval" | "set_lr" | "step";
-  readonly group?: number;
-  readonly lr?: number;
-  readonly grads?: readonly (readonly (Values | null)[])[];
-  readonly skip?: readonly (readonly boolean[])[];
-  readonly error?: string;
-  /** AdamC: the loss that the step is told. */
-  readonly function_value?: Value;
+export interface PlayedEvent extends OptimizerEvent {
   readonly expect: {
-    readonly loss?: Value;
-    readonly y?: readonly (readonly Values[])[];
-    readonly grads_at_y?: readonly (readonly (Values | null)[])[];
-    readonly params: readonly (readonly Values[])[];
-    readonly state: readonly (readonly Readonly<Record<string, Values | Value>>[])[];
-    readonly groups: readonly Readonly<Record<string, Value>>[];
+    readonly loss?: JsonNumber;
+    readonly y?: PerParameter<JsonNumbers>;
+    readonly grads_at_y?: PerParameter<JsonNumbers | null>;
+    readonly params: PerParameter<JsonNumbers>;
+    readonly state: PerParameter<Readonly<Record<string, JsonNumbers | JsonNumber>>>;
+    readonly groups: readonly Readonly<Record<string, JsonNumber>>[];
     readonly train_mode?: boolean;
   };
 }
 
-export interface OptimCase {
-  readonly name: string;
-  readonly class: string;
-  readonly dtype: "float32" | "float64";
-  readonly options: Readonly<Record<string, unknown>>;
-  readonly base?: BaseSpec;
-  readonly groups: readonly {
-    readonly options: Readonly<Record<string, unknown>>;
-    readonly params: readonly { readonly shape: readonly number[]; readonly data: Values }[];
-  }[];
-  readonly problem?: {
-    readonly c: readonly (readonly Values[])[];
-    readonly t: readonly (readonly Values[])[];
-  };
-  readonly events: readonly OptimEvent[];
+export interface OptimCase extends OptimizerRunSpec {
+  readonly events: readonly PlayedEvent[];
 }
 
 export interface OptimFile {
   readonly file: string;
   readonly class_defaults?: Readonly<Record<string, unknown>>;
   readonly cases: readonly OptimCase[];
-}
-
-/** The part of an optimizer that events and comparisons use. */
-interface Played {
-  readonly paramGroups: readonly (Record<string, unknown> & { params: readonly Tensor[] })[];
-  train?(): void;
-  eval?(): void;
-  zeroGrad(): void;
-  step(loss?: number | (() => Tensor)): unknown;
-  stateDict(): {
-    state: Record<number, Record<string, Tensor | ArrayLike<number>>>;
-    param_groups: readonly Record<string, unknown>[];
-  };
-  dispose(): void;
 }
 
 /** golden/README §5: closures feed errors back into the gradient, which float32 shows. */
@@ -78,130 +47,69 @@ function tolerance({ class: name, dtype, problem }: OptimCase): number {
  * Plays one case on a device. The device must have the case's dtype: float64 exists on the
  * reference, float32 on all.
  */
-export function playOptimCase(_file: OptimFile, played: OptimCase, device: DeviceName): Result {
-  if (!hasOptimizer(played)) return { status: "unsupported", worst: NaN, message: played.class };
-  const check = new Check(tolerance(played));
-  roadless.withDevice(device, () =>
-    roadless.scope(() => {
-      const groups = played.groups.map(({ options, params }) => ({
-        ...camelKeys(options),
-        params: params.map(({ shape, data }) => parameter(data, shape, played.dtype)),
-      }));
-      let optimizer: Played | undefined;
-      try {
-        optimizer = createOptimizer(played, groups) as unknown as Played;
-        play(played, optimizer, check);
-      } catch (error) {
-        check.fail(error instanceof Error ? `${error.name}: ${error.message}` : String(error));
-      } finally {
-        for (const { params } of groups) for (const param of params) param.dispose();
-        optimizer?.dispose();
+export function playOptimCase(played: OptimCase, device: DeviceName): Outcome {
+  return attempt(() => {
+    const check = new Check(tolerance(played));
+    runOptimizer(played, played.events, device, (observed, i) => {
+      if (i < 0) {
+        const initial = played.groups.map(({ params }) => params.map(({ data }) => data));
+        compareTensors("parameter", observed.params, initial, check);
+        return true;
       }
-    }),
-  );
-  if (check.message === undefined) return { status: "passed", worst: check.worst };
-  return { status: "failed", worst: check.worst, message: check.message };
-}
-
-function play(played: OptimCase, optimizer: Played, check: Check): void {
-  compareParams(
-    optimizer,
-    played.groups.map((group) => group.params.map((p) => p.data)),
-    check,
-  );
-  for (const [i, event] of played.events.entries()) {
-    check.where = `event ${i} (${event.op})`;
-    roadless.scope(() => {
-      if (event.op === "step") step(played, event, optimizer, check);
-      else if (event.op === "set_lr") optimizer.paramGroups[event.group!].lr = event.lr;
-      else optimizer[event.op]!();
-      compare(event, optimizer, check, played.base?.state_preinitialised);
+      check.where = `event ${i} (${played.events[i].op})`;
+      compareStep(played.events[i], observed, check);
+      compare(played.events[i], observed, check, played.base?.state_preinitialised);
+      return check.message === undefined;
     });
-    if (check.message !== undefined) return;
-  }
+    if (check.message === undefined) return { status: "passed", worst: check.worst };
+    return { status: "failed", worst: check.worst, message: check.message };
+  });
 }
 
-function step(played: OptimCase, event: OptimEvent, optimizer: Played, check: Check): void {
-  optimizer.zeroGrad();
-  if (event.grads !== undefined) {
-    event.grads.forEach((grads, g) =>
-      grads.forEach((grad, p) => {
-        const param = optimizer.paramGroups[g].params[p];
-        if (grad === null) return;
-        param.grad = plain(grad, param.shape, param.dtype);
+/** What a step has to leave as it was, and what a closure saw. */
+function compareStep(event: PlayedEvent, observed: Observed, check: Check): void {
+  const { error, grads, expect } = event;
+  if (observed.refused !== (error !== undefined)) {
+    check.fail(`step() ${error === undefined ? "threw" : `did not throw; expected ${error}`}`);
+  }
+  if (error === undefined) {
+    grads?.forEach((list, g) =>
+      list.forEach((grad, p) => {
+        const held = observed.grads?.[g][p] ?? null;
+        if (grad !== null && held !== null) {
+          check.exact(`gradient ${g}.${p} after the step`, held, grad);
+        }
       }),
     );
   }
-  const loss = event.function_value === undefined ? undefined : Number(event.function_value);
-  if (event.error !== undefined) {
-    try {
-      optimizer.step(loss);
-    } catch (error) {
-      if (!(error instanceof roadless.LifetimeError)) throw error;
-      return;
-    }
-    check.fail(`step() did not throw; expected ${event.error}`);
-    return;
+  if (expect.y !== undefined && observed.y !== undefined) {
+    compareTensors("y at closure", observed.y, expect.y, check);
   }
-  if (event.grads !== undefined) {
-    optimizer.step(loss);
-    event.grads.forEach((grads, g) =>
-      grads.forEach((grad, p) => {
-        const held = optimizer.paramGroups[g].params[p].grad;
-        if (grad === null || held === null) return;
-        check.exact(`gradient ${g}.${p} after the step`, held.dataSync(), grad);
-      }),
-    );
-    return;
-  }
-  const result = optimizer.step(() => closure(played, event, optimizer, check));
-  if (event.expect.loss !== undefined) {
-    check.scalar("loss", (result as Tensor).itemSync(), event.expect.loss);
-  }
-}
-
-/** loss = 0.5 Σ c (p − t)² over the parameters that take part. */
-function closure(played: OptimCase, event: OptimEvent, optimizer: Played, check: Check): Tensor {
-  optimizer.zeroGrad();
-  if (event.expect.y !== undefined) compareParams(optimizer, event.expect.y, check, "y at closure");
-  const terms: Tensor[] = [];
-  optimizer.paramGroups.forEach(({ params }, g) =>
-    params.forEach((param, p) => {
-      if (event.skip?.[g][p] ?? false) return;
-      const c = plain(played.problem!.c[g][p], param.shape, param.dtype);
-      const t = plain(played.problem!.t[g][p], param.shape, param.dtype);
-      const difference = roadless.sub(param, t);
-      terms.push(roadless.sum(roadless.mul(c, roadless.mul(difference, difference))));
-    }),
-  );
-  if (terms.length === 0) return plain([0], [], played.dtype);
-  const loss = roadless.mul(
-    terms.reduce((sum, term) => roadless.add(sum, term)),
-    0.5,
-  );
-  loss.backward();
-  event.expect.grads_at_y?.forEach((grads, g) =>
-    grads.forEach((grad, p) => {
-      const found = optimizer.paramGroups[g].params[p].grad;
+  expect.grads_at_y?.forEach((list, g) =>
+    list.forEach((grad, p) => {
+      const found = observed.gradsAtY?.[g][p] ?? null;
       if (grad === null || found === null) {
         if (grad !== found) check.fail(`gradient ${g}.${p} is there or missing against the record`);
-      } else check.tensor(`gradient ${g}.${p}`, found.dataSync(), grad);
+      } else check.tensor(`gradient ${g}.${p}`, found, grad);
     }),
   );
-  return loss;
+  if (expect.loss !== undefined) check.scalar("loss", observed.loss ?? NaN, expect.loss);
 }
 
 /** AdamC's sums that have the loss in them: their scale is the loss's too. */
 const ofLoss = new Set(["ip_term", "function_value_ema"]);
 
-function compare(event: OptimEvent, optimizer: Played, check: Check, preinitialised = false): void {
+function compare(
+  event: PlayedEvent,
+  observed: Observed,
+  check: Check,
+  preinitialised = false,
+): void {
   const { expect } = event;
-  compareParams(optimizer, expect.params, check);
-  const saved = optimizer.stateDict();
-  let number = 0;
+  compareTensors("parameter", observed.params, expect.params, check);
   expect.state.forEach((states, g) =>
     states.forEach((state, p) => {
-      const found = saved.state[number++] ?? {};
+      const found = observed.state[g][p];
       if (Object.keys(state).length === 0 && Object.keys(found).length > 0) {
         check.fail(`state ${g}.${p} is there before the first gradient`);
       }
@@ -213,36 +121,34 @@ function compare(event: OptimEvent, optimizer: Played, check: Check, preinitiali
           if (preinitialised && isZero) continue;
           if (key !== "x" && key !== "y") check.fail(`state ${g}.${p} has no ${key}`);
         } else if (Array.isArray(expected)) {
-          check.tensor(`${key} ${g}.${p}`, numbersOf(value), expected);
+          check.tensor(`${key} ${g}.${p}`, value, expected);
         } else {
-          check.scalar(`${key} ${g}.${p}`, numbersOf(value)[0], expected as Value);
+          check.scalar(`${key} ${g}.${p}`, value[0], expected as JsonNumber);
         }
       }
     }),
   );
   expect.groups.forEach((scalars, g) => {
     for (const [key, expected] of Object.entries(scalars)) {
-      const found = saved.param_groups[g][key];
+      const found = observed.groups[g][key];
       const scale = ofLoss.has(key) ? Math.abs(Number(event.function_value ?? 0)) : 0;
       check.scalar(`group ${g} ${key}`, found as number, expected, scale);
     }
-    const mode = saved.param_groups[g].train_mode;
+    const mode = observed.groups[g].train_mode;
     if (expect.train_mode !== undefined && mode !== expect.train_mode) {
       check.fail(`group ${g}: train_mode is ${String(mode)}; expected ${expect.train_mode}`);
     }
   });
 }
 
-function compareParams(
-  optimizer: Played,
-  expected: readonly (readonly Values[])[],
+function compareTensors(
+  label: string,
+  found: PerParameter<ArrayLike<number>>,
+  expected: PerParameter<JsonNumbers>,
   check: Check,
-  label = "parameter",
 ): void {
   expected.forEach((params, g) =>
-    params.forEach((values, p) => {
-      check.tensor(`${label} ${g}.${p}`, optimizer.paramGroups[g].params[p].dataSync(), values);
-    }),
+    params.forEach((values, p) => check.tensor(`${label} ${g}.${p}`, found[g][p], values)),
   );
 }
 
@@ -262,13 +168,13 @@ class Check {
     this.message ??= `${this.where}: ${message}`;
   }
 
-  scalar(key: string, found: number, expected: Value, atLeast = 0): void {
+  scalar(key: string, found: number, expected: JsonNumber, atLeast = 0): void {
     const known = this.scales.get(key) ?? 0;
     if (Number.isFinite(atLeast)) this.scales.set(key, Math.max(known, atLeast));
     this.tensor(key, [found], [expected]);
   }
 
-  exact(key: string, found: ArrayLike<number>, expected: Values): void {
+  exact(key: string, found: ArrayLike<number>, expected: JsonNumbers): void {
     for (let i = 0; i < expected.length; i++) {
       const value = Number(expected[i]);
       if (!(found[i] === value || (Number.isNaN(found[i]) && Number.isNaN(value)))) {
@@ -277,7 +183,7 @@ class Check {
     }
   }
 
-  tensor(key: string, found: ArrayLike<number>, expected: Values): void {
+  tensor(key: string, found: ArrayLike<number>, expected: JsonNumbers): void {
     if (found.length !== expected.length) {
       this.fail(`${key} has ${found.length} elements; expected ${expected.length}`);
       return;
@@ -301,20 +207,4 @@ class Check {
       }
     }
   }
-}
-
-function plain(values: Values, shape: readonly number[], dtype: string): Tensor {
-  const numbers = values.map(Number);
-  const data = dtype === "float64" ? Float64Array.from(numbers) : Float32Array.from(numbers);
-  return roadless.tensor(data, { shape: [...shape], dtype: dtype as "float32" | "float64" });
-}
-
-function parameter(values: Values, shape: readonly number[], dtype: string): Tensor {
-  const result = plain(values, shape, dtype);
-  result.requiresGrad = true;
-  return result;
-}
-
-function numbersOf(value: Tensor | ArrayLike<number>): ArrayLike<number> {
-  return "dataSync" in value ? value.dataSync() : value;
 }

@@ -4,11 +4,12 @@ import path from "node:path";
 import type { DeviceName } from "../../src/index.ts";
 import type { AverageCase } from "./averages.ts";
 import { playAverageCase } from "./averages.ts";
-import type { FloatType, GoldenFile, Outcome } from "./format.ts";
-import { attempt, deviceFor } from "./format.ts";
-import type { OpCase } from "./ops.ts";
+import type { FloatType, GoldenFile } from "../../src/vectors/format.ts";
+import type { OperationCase } from "../../src/vectors/operation-run.ts";
+import type { Outcome } from "./compare.ts";
+import { attempt, deviceFor } from "./compare.ts";
 import { playOpCase } from "./ops.ts";
-import type { OptimCase, OptimFile } from "./optim.ts";
+import type { OptimCase } from "./optim.ts";
 import { playOptimCase } from "./optim.ts";
 import type { SchedulerCase } from "./schedulers.ts";
 import { playSchedulerCase } from "./schedulers.ts";
@@ -74,14 +75,14 @@ export function* playFile(golden: GoldenFile, options: PlayOptions = {}): Genera
     }
     return;
   }
-  for (const played of golden.cases as (OpCase | OptimCase)[]) {
+  for (const played of golden.cases as (OperationCase | OptimCase)[]) {
     const { name: label, dtype = "float64" } = played;
     const device = wanted(dtype);
     if (device === null || !chosen(label)) continue;
     const outcome = attempt((): Outcome => {
-      if (family === "ops") return playOpCase(name, played as OpCase, device);
+      if (family === "ops") return playOpCase(name, played as OperationCase, device);
       if (family === "optim" && "events" in played && "groups" in played) {
-        return playOptimCase(golden as unknown as OptimFile, played as OptimCase, device);
+        return playOptimCase(played as OptimCase, device);
       }
       if (family === "optim" && "base_lr" in played) {
         return playSchedulerCase(played as unknown as SchedulerCase);

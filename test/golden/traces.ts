@@ -1,41 +1,17 @@
 /** Plays golden/1 training runs: models built from the file's `layers`. */
-import type { DeviceName, optim, Pair } from "../../src/index.ts";
-import * as rl from "../../src/index.ts";
-import type { Tensor } from "../../src/index.ts";
-import { noGrad, scope, tensor } from "../../src/index.ts";
-import type { FloatType, Outcome } from "./format.ts";
-import { attempt, Comparison, deviceFor, Unsupported } from "./format.ts";
-import type { OptimizerSpec } from "./optimizers.ts";
-import { createOptimizer } from "./optimizers.ts";
-import type { ImageData, Source, TextData } from "./sources.ts";
-import { sourceOf } from "./sources.ts";
-import type { TransformerSpec } from "./transformer.ts";
-import { transformerLm } from "./transformer.ts";
-
-interface Layer extends TransformerSpec {
-  type: string;
-  name: string;
-  in: number;
-  out: number;
-  kernel: Pair;
-  stride: Pair;
-  padding: Pair;
-  groups: number;
-  bias: boolean;
-  approximate: "none" | "tanh";
-  negative_slope: number;
-  features: number;
-  momentum: number;
-  dims: number[];
-}
-
-interface ParameterSpec {
-  name: string;
-  shape: number[];
-  init: "hash" | "ones" | "zeros";
-  t: number;
-  fan_in: number;
-}
+import type { DeviceName } from "../../src/index.ts";
+import type { RunData } from "../../src/vectors/data.ts";
+import { sourceOf } from "../../src/vectors/data.ts";
+import type { FloatType } from "../../src/vectors/format.ts";
+import { Unsupported } from "../../src/vectors/format.ts";
+import { hashOf } from "../../src/vectors/hash.ts";
+import type { OptimizerSpec } from "../../src/vectors/optimizers.ts";
+import type { SeenCheckpoint, TrainingModel, Values } from "../../src/vectors/training-run.ts";
+import { runTraining } from "../../src/vectors/training-run.ts";
+import type { Outcome } from "./compare.ts";
+import { attempt, Comparison, deviceFor } from "./compare.ts";
+import type { ImageData } from "./images.ts";
+import { imageSource } from "./images.ts";
 
 interface Checksum {
   name: string;
@@ -71,92 +47,16 @@ interface TraceCase {
   float64_checkpoints: Checkpoint[];
   float32_checkpoints: Checkpoint[];
   f32_vs_f64_max_rel: { loss: number[]; checkpoints: { test_loss: number }[] };
+  /** Ours alone: per step the hash of every parameter, in their order. */
+  step_hashes?: Record<FloatType, string[][]>;
   rows_reversed_max_rel: Record<FloatType, { loss: number; test_loss: number }>;
 }
 
 export interface TraceFile {
   file: string;
-  model: { layers: Layer[]; parameters: ParameterSpec[]; seed: number; initial: Checksum[] };
-  data: ImageData | TextData;
+  model: TrainingModel & { initial: Checksum[] };
+  data: ImageData | RunData;
   cases: TraceCase[];
-}
-
-type Step = (x: Tensor) => Tensor;
-
-/** What layers look at beside their parameters. */
-interface ModelState {
-  training: boolean;
-  /** Running statistics by name. */
-  buffers: Map<string, Tensor>;
-}
-
-/** What a layer computes, given its parameters by name. */
-function stepOf(layer: Layer, parameters: Map<string, Tensor>, state: ModelState): Step {
-  const weight = (): Tensor => parameters.get(`${layer.name}.weight`)!;
-  const bias = (): Tensor | undefined => parameters.get(`${layer.name}.bias`);
-  switch (layer.type) {
-    case "flatten":
-      return (x) => rl.flatten(x, 1);
-    case "linear":
-      return (x) => rl.linear(x, weight(), bias());
-    case "conv2d": {
-      const { stride, padding, groups } = layer;
-      return (x) => rl.conv2d(x, weight(), bias(), { stride, padding, groups });
-    }
-    case "batch_norm2d": {
-      const { name, features, eps, momentum } = layer;
-      const runningMean = rl.zeros([features]);
-      const runningVar = rl.ones([features]);
-      state.buffers.set(`${name}.running_mean`, runningMean);
-      state.buffers.set(`${name}.running_var`, runningVar);
-      return (x) =>
-        rl.batchNorm(x, {
-          runningMean,
-          runningVar,
-          weight: weight(),
-          bias: bias(),
-          training: state.training,
-          momentum,
-          eps,
-        });
-    }
-    case "relu":
-      return rl.relu;
-    case "tanh":
-      return rl.tanh;
-    case "silu":
-      return rl.silu;
-    case "gelu":
-      return (x) => rl.gelu(x, { approximate: layer.approximate });
-    case "leaky_relu":
-      return (x) => rl.leakyRelu(x, layer.negative_slope);
-    case "max_pool2d":
-      return (x) => rl.maxPool2d(x, layer.kernel, { stride: layer.stride });
-    case "avg_pool2d":
-      return (x) => rl.avgPool2d(x, layer.kernel, { stride: layer.stride });
-    case "mean":
-      return (x) => rl.mean(x, layer.dims);
-    case "transformer_lm":
-      return transformerLm(layer, parameters);
-    default:
-      throw new Unsupported(`layer ${layer.type}`);
-  }
-}
-
-/** Initial values, golden README section 4: the MurmurHash3 finaliser of position, tensor and seed. */
-function initialValues({ shape, init, t, fan_in }: ParameterSpec, seed: number): Float32Array {
-  const values = new Float32Array(shape.reduce((n, extent) => n * extent, 1));
-  if (init === "zeros") return values;
-  if (init === "ones") return values.fill(1);
-  const start = Math.imul(0x9e3779b9, t + 1) + Math.imul(0x7f4a7c15, seed);
-  for (let i = 0; i < values.length; i++) {
-    let h = (start + i) | 0;
-    h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
-    h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
-    h = (h ^ (h >>> 16)) >>> 0;
-    values[i] = ((2 * (h + 0.5)) / 4294967296 - 1) / Math.sqrt(fan_in);
-  }
-  return values;
 }
 
 interface Limits {
@@ -190,6 +90,8 @@ export interface TraceOptions {
   device?: DeviceName;
   /** Stop after so many steps. Default: all. */
   steps?: number;
+  /** Compare `step_hashes` too: where the very engine that recorded them plays. Default false. */
+  hashes?: boolean;
 }
 
 /** Plays one case in one precision. */
@@ -199,113 +101,83 @@ export function playTrace(
   dtype: FloatType,
   options: TraceOptions = {},
 ): Outcome {
-  const { device = deviceFor[dtype], steps = golden.steps } = options;
-  return attempt(() =>
-    rl.withDevice(device, () =>
-      scope(() => play(file, golden, dtype, Math.min(steps, golden.steps))),
-    ),
-  );
+  return attempt(() => play(file, golden, dtype, options));
 }
 
-function play(file: TraceFile, golden: TraceCase, dtype: FloatType, steps: number): Outcome {
+function play(
+  file: TraceFile,
+  golden: TraceCase,
+  dtype: FloatType,
+  { device = deviceFor[dtype], steps = golden.steps, hashes = false }: TraceOptions,
+): Outcome {
   const { model, data } = file;
-  if (!("images" in data || "text" in data)) throw new Unsupported("data");
-  const parameters = new Map<string, Tensor>();
-  const state: ModelState = { training: true, buffers: new Map() };
-  const layers = model.layers.map((layer) => stepOf(layer, parameters, state));
-  const forward: Step = (x) => layers.reduce((y, layer) => layer(y), x);
+  if (!("images" in data || "text" in data || "x" in data)) {
+    throw new Unsupported("data", `${file.file}: the data is neither images, rows nor text`);
+  }
   const comparison = new Comparison();
-  for (const [t, spec] of model.parameters.entries()) {
-    const x = tensor(initialValues(spec, model.seed), { shape: spec.shape, requiresGrad: true });
-    parameters.set(spec.name, x);
-    compareChecksum(comparison, "initial", x, model.initial[t], 1e-12);
-  }
-  const optimizer = createOptimizer(golden.optimizer, [...parameters.values()]);
-  try {
-    train(file, golden, dtype, steps, { parameters, state, optimizer, forward, comparison });
-  } finally {
-    optimizer.dispose();
-  }
+  const limits = limitsOf(file, golden, dtype);
+  const spec = {
+    model,
+    source: "images" in data ? imageSource(data) : sourceOf(data),
+    optimizer: golden.optimizer,
+    steps: Math.min(steps, golden.steps),
+    checkpoints: golden[`${dtype}_checkpoints`].map(({ step }) => step),
+  };
+  runTraining(spec, device, dtype, {
+    initial: (parameters) =>
+      model.initial.forEach((sums) => {
+        compareChecksum(comparison, "initial", parameters.get(sums.name)!, sums, 1e-12);
+      }),
+    step: (step, loss, parameters) => {
+      const expected = golden[`${dtype}_loss`][step - 1];
+      comparison.check(`loss of step ${step}`, loss, expected, 0, limits.loss);
+      if (!hashes) return;
+      const found = [...parameters().values()].map(hashOf).join();
+      const wanted = golden.step_hashes?.[dtype][step - 1].join();
+      if (found !== wanted) comparison.fail(`step ${step}: hashes ${found}; expected ${wanted}`);
+    },
+    checkpoint: (seen) => {
+      const expected = golden[`${dtype}_checkpoints`].find(({ step }) => step === seen.step)!;
+      compareCheckpoint(comparison, seen, expected, limits);
+    },
+  });
   return comparison.outcome();
 }
 
-interface Run {
-  parameters: Map<string, Tensor>;
-  state: ModelState;
-  optimizer: optim.Optimizer;
-  forward: Step;
-  comparison: Comparison;
-}
-
-function train(
-  { model: _model, data, ...file }: TraceFile,
-  golden: TraceCase,
-  dtype: FloatType,
-  steps: number,
-  run: Run,
+function compareCheckpoint(
+  comparison: Comparison,
+  seen: SeenCheckpoint,
+  expected: Checkpoint,
+  limits: Limits,
 ): void {
-  const { parameters, state, optimizer, forward, comparison } = run;
-  const limits = limitsOf({ model: _model, data, ...file }, golden, dtype);
-  const losses = golden[`${dtype}_loss`];
-  const modes = optimizer as { train?(): void; eval?(): void };
-  const source = sourceOf(data);
-  modes.train?.();
-  for (let step = 0; step < steps; step++) {
-    const found = scope(() => {
-      const [x, y] = source.train(step);
-      optimizer.zeroGrad();
-      const loss = rl.crossEntropy(forward(x), y);
-      loss.backward();
-      const value = loss.itemSync();
-      if (optimizer instanceof rl.optim.AdamCScheduleFreePlusPaper) optimizer.step(value);
-      else optimizer.step();
-      return value;
-    });
-    comparison.check(`loss of step ${step + 1}`, found, losses[step], 0, limits.loss);
-    const checkpoint = golden[`${dtype}_checkpoints`].find((c) => c.step === step + 1);
-    if (checkpoint === undefined) continue;
-    const compareAll = (sequence: "y" | "x"): void => {
-      for (const sums of limits.checksum === null ? [] : checkpoint[sequence]) {
-        const what = `step ${step + 1}, ${sequence}`;
-        compareChecksum(comparison, what, parameters.get(sums.name)!, sums, limits.checksum!);
+  const { checksum } = limits;
+  if (checksum !== null) {
+    for (const sequence of ["y", "x"] as const) {
+      for (const sums of expected[sequence]) {
+        const what = `step ${seen.step}, ${sequence}`;
+        compareChecksum(comparison, what, seen[sequence].get(sums.name)!, sums, checksum);
       }
-    };
-    const compareRunning = (when: string, expected: RunningStatistics[] = []): void => {
-      for (const statistics of limits.checksum === null ? [] : expected) {
+    }
+    const compareRunning = (when: string, found: Values, lists: RunningStatistics[] = []): void => {
+      for (const statistics of lists) {
         for (const kind of ["running_mean", "running_var"] as const) {
           const name = `${statistics.name}.${kind}`;
-          const what = `step ${step + 1}, ${name} after ${when}`;
-          const values = state.buffers.get(name)!.dataSync();
-          compareList(comparison, what, values, statistics[kind], limits.checksum!);
+          const what = `step ${seen.step}, ${name} after ${when}`;
+          compareList(comparison, what, found.get(name)!, statistics[kind], checksum);
         }
       }
     };
-    compareAll("y");
-    compareRunning("training", checkpoint.running_after_training);
-    modes.eval?.();
-    if (checkpoint.running_after_recalibration !== undefined) {
-      for (let b = 0; b < RECALIBRATION_BATCHES; b++) {
-        noGrad(() => {
-          forward(source.train(b)[0]);
-        });
-      }
-      compareRunning("recalibration", checkpoint.running_after_recalibration);
-    }
-    state.training = false;
-    compareAll("x");
-    const { loss, correct } = evaluate(forward, source);
-    const at = `test after step ${step + 1}`;
-    comparison.check(`${at}, loss`, loss, checkpoint.test_loss, 0, limits.testLoss);
-    if (Math.abs(correct - checkpoint.test_correct) > limits.correct) {
-      comparison.fail(`${at}: ${correct} correct; expected ${checkpoint.test_correct}`);
-    }
-    modes.train?.();
-    state.training = true;
+    compareRunning("training", seen.running, expected.running_after_training);
+    const recalibrated = seen.recalibrated ?? seen.running;
+    compareRunning("recalibration", recalibrated, expected.running_after_recalibration);
+  }
+  const at = `test after step ${seen.step}`;
+  const { loss, correct } = seen.test;
+  comparison.check(`${at}, loss`, loss, expected.test_loss, 0, limits.testLoss);
+  if (Math.abs(correct - expected.test_correct) > limits.correct) {
+    comparison.fail(`${at}: ${correct} correct; expected ${expected.test_correct}`);
   }
 }
-
-/** golden README section 4, step 3 of a checkpoint. */
-const RECALIBRATION_BATCHES = 10;
 
 function compareList(
   comparison: Comparison,
@@ -320,33 +192,17 @@ function compareList(
   });
 }
 
-function evaluate(forward: Step, { test }: Source): { loss: number; correct: number } {
-  let count = 0;
-  let loss = 0;
-  let correct = 0;
-  for (const make of test) {
-    noGrad(() => {
-      const [x, y] = make();
-      const logits = forward(x);
-      count += y.size;
-      loss += rl.crossEntropy(logits, y, { reduction: "sum" }).itemSync();
-      correct += logits.argmax(1).eq(y).sum().itemSync();
-    });
-  }
-  return { loss: loss / count, correct };
-}
-
 function compareChecksum(
   comparison: Comparison,
   when: string,
-  x: Tensor,
+  data: ArrayLike<number>,
   expected: Checksum,
   tolerance: number,
 ): void {
-  const data = x.dataSync();
   let sum = 0;
   let squares = 0;
-  for (const value of data) {
+  for (let i = 0; i < data.length; i++) {
+    const value = data[i];
     sum += value;
     squares += value * value;
   }

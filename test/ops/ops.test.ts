@@ -5,7 +5,7 @@ import type { DeviceName, Tensor } from "../../src/index.ts";
 import * as rl from "../../src/index.ts";
 import { scope, tensor } from "../../src/index.ts";
 import { operations } from "../../src/op.ts";
-import { largestMagnitude, relativeError } from "../golden/format.ts";
+import { largestMagnitude, relativeError } from "../golden/compare.ts";
 import type { Layout, Shapes } from "./cases.ts";
 import { draw, drawAll, layouts, place, seed } from "./cases.ts";
 import type { Row } from "./table.ts";

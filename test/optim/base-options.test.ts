@@ -4,7 +4,7 @@ import * as assert from "uvu/assert";
 import type { Tensor } from "../../src/index.ts";
 import * as roadless from "../../src/index.ts";
 import { optim, ShapeError, ValueError } from "../../src/index.ts";
-import { camelKeys } from "../golden/optimizers.ts";
+import { camelKeys } from "../../src/vectors/optimizers.ts";
 import type { Options } from "./base-helpers.ts";
 import { construct, make, parameters, setGrads, stateOf, table } from "./base-helpers.ts";
 import { assertClose, assertThrows, numbers, parameter, setGrad } from "./helpers.ts";

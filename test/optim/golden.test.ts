@@ -53,7 +53,7 @@ for (const name of [...classes, ...torch]) {
     golden(`${name} follows PyTorch at every step of ${cases.length} ${dtype} cases`, () => {
       const failures: string[] = [];
       for (const one of cases) {
-        const result = playOptimCase(file, one, devices[dtype]);
+        const result = playOptimCase(one, devices[dtype]);
         if (result.status !== "passed") failures.push(`${one.name}: ${result.message}`);
       }
       assert.equal(failures, []);
@@ -67,7 +67,7 @@ golden("constructors refuse what upstream's refuse, but for momentum 0 and 1", (
     for (const { options, raises } of read(name).constructor_checks ?? []) {
       if (!raises || options.momentum === 0 || options.momentum === 1) continue;
       const play: OptimCase = { ...nothing, class: name, options };
-      const result = playOptimCase({ file: name, cases: [] }, play, "reference");
+      const result = playOptimCase(play, "reference");
       assert.is(result.status, "failed");
       assert.match(result.message ?? "", /ValueError: .*; expected a/);
     }
@@ -76,7 +76,7 @@ golden("constructors refuse what upstream's refuse, but for momentum 0 and 1", (
 
 golden("a class that does not exist is unsupported by name", () => {
   const unknown: OptimCase = { ...nothing, class: "NoSuchOptimizer" };
-  const result = playOptimCase({ file: "optim/NoSuchOptimizer", cases: [] }, unknown, "reference");
+  const result = playOptimCase(unknown, "reference");
   assert.is(result.status, "unsupported");
   assert.match(result.message ?? "", "NoSuchOptimizer");
 });

@@ -1,14 +1,6 @@
-/** The golden/1 format: numbers, comparison, and what playing a case comes to. */
-
-/** JSON has no NaN and no infinities: they are strings. */
-export type JsonNumber = number | "NaN" | "Infinity" | "-Infinity";
-export type FloatType = "float64" | "float32";
-
-export interface GoldenFile<Case = unknown> {
-  format: string;
-  file: string;
-  cases: Case[];
-}
+/** Comparison with golden/1 files, and what playing a case comes to. */
+import type { FloatType } from "../../src/vectors/format.ts";
+import { Unsupported } from "../../src/vectors/format.ts";
 
 export interface Outcome {
   status: "passed" | "failed" | "unsupported";
@@ -16,14 +8,6 @@ export interface Outcome {
   worst: number;
   /** What failed first, or what is not supported. */
   message?: string;
-}
-
-export function toNumber(value: JsonNumber): number {
-  return typeof value === "number" ? value : Number(value);
-}
-
-export function toNumbers(values: readonly JsonNumber[]): number[] {
-  return values.map(toNumber);
 }
 
 /** The device that plays cases of a type, unless another is asked for. */
@@ -51,9 +35,6 @@ export function largestMagnitude(values: ArrayLike<number>): number {
   }
   return largest;
 }
-
-/** Thrown by players for what roadless does not have yet; becomes "unsupported", by name. */
-export class Unsupported extends Error {}
 
 /** Collects comparisons of one case. */
 export class Comparison {
@@ -87,7 +68,7 @@ export function attempt(play: () => Outcome): Outcome {
     return play();
   } catch (error) {
     if (error instanceof Unsupported) {
-      return { status: "unsupported", worst: NaN, message: error.message };
+      return { status: "unsupported", worst: NaN, message: error.what };
     }
     const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
     return { status: "failed", worst: Infinity, message };

@@ -1,11 +1,14 @@
-/** The layer `transformer_lm` of golden traces: a small causal transformer over characters. */
-import type { Tensor } from "../../src/index.ts";
-import * as rl from "../../src/index.ts";
+/** The layer `transformer_lm` of golden/1 traces: a small causal transformer over characters. */
+import type { Tensor } from "../index.ts";
+import * as rl from "../index.ts";
+import type { ParameterSpec } from "./model.ts";
 
 export interface TransformerSpec {
   width: number;
   heads: number;
   blocks: number;
+  block_length: number;
+  mlp_width: number;
   gelu: "none" | "tanh";
   eps: number;
 }
@@ -20,7 +23,11 @@ export function transformerLm(
 ): (ids: Tensor) => Tensor {
   const get = (name: string): Tensor => {
     const found = parameters.get(name);
-    if (found === undefined) throw new Error(`transformer_lm: there is no parameter ${name}`);
+    if (found === undefined) {
+      throw new rl.ValueError(
+        `transformer_lm: there is no parameter ${name}; expected it in the list`,
+      );
+    }
     return found;
   };
   const norm = (name: string, x: Tensor): Tensor =>
@@ -50,4 +57,37 @@ export function transformerLm(
     }
     return rl.flatten(linear("head", norm("ln", x)), 0, 1);
   };
+}
+
+/** Its parameters, in order; layer norms start at ones and zeros. */
+export function transformerParameters(
+  { width, blocks, block_length, mlp_width }: TransformerSpec,
+  vocabulary: number,
+): ParameterSpec[] {
+  const weight = (name: string, shape: number[]): ParameterSpec => {
+    return { name: `${name}.weight`, shape, init: "hash", fan_in: shape[1] };
+  };
+  const linear = (name: string, shape: number[]): ParameterSpec[] => [
+    weight(name, shape),
+    { name: `${name}.bias`, shape: [shape[0]], init: "hash", fan_in: shape[1] },
+  ];
+  const norm = (name: string): ParameterSpec[] => [
+    { name: `${name}.weight`, shape: [width], init: "ones" },
+    { name: `${name}.bias`, shape: [width], init: "zeros" },
+  ];
+  const block = (name: string): ParameterSpec[] => [
+    ...norm(`${name}.ln1`),
+    weight(`${name}.qkv`, [3 * width, width]),
+    ...linear(`${name}.proj`, [width, width]),
+    ...norm(`${name}.ln2`),
+    ...linear(`${name}.fc1`, [mlp_width, width]),
+    ...linear(`${name}.fc2`, [width, mlp_width]),
+  ];
+  return [
+    weight("tok", [vocabulary, width]),
+    weight("pos", [block_length, width]),
+    ...Array.from({ length: blocks }, (_, b) => block(`blocks.${b}`)).flat(),
+    ...norm("ln"),
+    ...linear("head", [vocabulary, width]),
+  ];
 }
