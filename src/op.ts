@@ -22,11 +22,11 @@ export interface Op<A = object> extends Kernel {
   readonly shape: (inputs: readonly Tensor[], attrs: A) => Shape;
   /** The output's dtype; by default the first input's. */
   readonly dtype?: (inputs: readonly Tensor[], attrs: A) => DType;
-  /** Further outputs (indices, row statistics), which carry no gradient. */
+  /** Further outputs (indices, row statistics), which carry no gradient; `runAll` returns them. */
   readonly extra?: (inputs: readonly Tensor[], attrs: A, shape: Shape) => readonly OutputSpec[];
   /**
-   * What outlives the forward pass for the gradient: inputs by position, "y" for the output,
-   * "extra0", … for further outputs.
+   * What outlives the forward pass for the gradient: inputs by position (left out where there are fewer
+   * inputs), "y" for the output, "extra0", … for further outputs.
    */
   readonly saves?: readonly (number | "y" | "extra0" | "extra1")[];
   readonly vjp?: Vjp<A>;
@@ -84,27 +84,8 @@ const noOutputs: readonly Tensor[] = [];
 
 /** Runs an operation; its first output. */
 export function run<A>(op: Op<A>, inputs: readonly Tensor[], attrs: A): Tensor {
-  for (let i = 0; i < inputs.length; i++) if (inputs[i].disposed) inputs[i].checkAlive(op.name);
-  const backend = commonBackend(op.name, inputs);
-  const shape = op.shape(inputs, attrs);
-  const dtype = op.dtype === undefined ? inputs[0].dtype : op.dtype(inputs, attrs);
-  const output = allocate(backend, op.name, shape, dtype);
-  let extras = noOutputs;
-  try {
-    if (op.extra !== undefined) {
-      const made: Tensor[] = [];
-      extras = made;
-      for (const spec of op.extra(inputs, attrs, shape)) {
-        made.push(allocate(backend, op.name, spec.shape, spec.dtype));
-      }
-    }
-    const outputs = extras.length === 0 ? [output] : [output, ...extras];
-    execute(op, inputs, outputs, attrs as Attrs, false);
-  } catch (error) {
-    output.dispose();
-    for (const extra of extras) extra.dispose();
-    throw error;
-  }
+  const output = prepare(op, inputs, attrs);
+  const extras = compute(op, inputs, output, attrs);
   enterScope(output);
   if (isRecording() && op.vjp !== undefined && anyRequiresGrad(inputs)) {
     record(op, inputs, output, extras, attrs);
@@ -112,6 +93,49 @@ export function run<A>(op: Op<A>, inputs: readonly Tensor[], attrs: A): Tensor {
     for (const extra of extras) extra.dispose();
   }
   return output;
+}
+
+/** Runs an operation for all its outputs. Nothing is recorded: for gradients, and other records without a vjp. */
+export function runAll<A>(op: Op<A>, inputs: readonly Tensor[], attrs: A): Tensor[] {
+  const output = prepare(op, inputs, attrs);
+  const outputs = [output, ...compute(op, inputs, output, attrs)];
+  for (const each of outputs) enterScope(each);
+  return outputs;
+}
+
+/** Checks the inputs and allocates the first output. */
+function prepare<A>(op: Op<A>, inputs: readonly Tensor[], attrs: A): Tensor {
+  for (let i = 0; i < inputs.length; i++) if (inputs[i].disposed) inputs[i].checkAlive(op.name);
+  const backend = commonBackend(op.name, inputs);
+  const shape = op.shape(inputs, attrs);
+  const dtype = op.dtype === undefined ? inputs[0].dtype : op.dtype(inputs, attrs);
+  return allocate(backend, op.name, shape, dtype);
+}
+
+/** Fills the output and allocates and fills the others, which it returns; on an error all are gone. */
+function compute<A>(
+  op: Op<A>,
+  inputs: readonly Tensor[],
+  output: Tensor,
+  attrs: A,
+): readonly Tensor[] {
+  let extras = noOutputs;
+  try {
+    if (op.extra !== undefined) {
+      const made: Tensor[] = [];
+      extras = made;
+      for (const spec of op.extra(inputs, attrs, output.shape)) {
+        made.push(allocate(output.backend, op.name, spec.shape, spec.dtype));
+      }
+    }
+    const outputs = extras.length === 0 ? [output] : [output, ...extras];
+    execute(op, inputs, outputs, attrs as Attrs, false);
+    return extras;
+  } catch (error) {
+    output.dispose();
+    for (const extra of extras) extra.dispose();
+    throw error;
+  }
 }
 
 /** A new tensor with undefined content, in no scope yet. */
@@ -167,8 +191,9 @@ function record<A>(
     const list: Tensor[] = [];
     for (let i = 0; i < saves.length; i++) {
       const what = saves[i];
-      if (typeof what === "number") list.push(inputs[what]);
-      else list.push(what === "y" ? output : extras[what === "extra0" ? 0 : 1]);
+      if (typeof what === "number") {
+        if (what < inputs.length) list.push(inputs[what]);
+      } else list.push(what === "y" ? output : extras[what === "extra0" ? 0 : 1]);
     }
     saved = list;
   }
