@@ -236,10 +236,84 @@ const cases: [what: string, kind: Kind, f: () => unknown, message: string][] = [
     "rnn: h has the shape [4]; expected [2, 4], batch and hidden",
   ],
   [
+    "lstm projection rank",
+    rl.ShapeError,
+    () =>
+      rl.lstm(ones([1, 2, 3]), {
+        weightIh: ones([4, 3]),
+        weightHh: ones([4, 1]),
+        weightHr: ones([1]),
+      }),
+    "lstm: weightHr has the shape [1]; expected [projection, hidden]",
+  ],
+  [
+    "lstm projection",
+    rl.ShapeError,
+    () =>
+      rl.lstm(ones([1, 2, 3]), {
+        weightIh: ones([8, 3]),
+        weightHh: ones([8, 2]),
+        weightHr: ones([1, 2]),
+      }),
+    "lstm: weightIh [8, 3] and weightHh [8, 2] for inputs of width 3; expected [4 · hidden, 3] and " +
+      "[4 · hidden, projection] with weightHr [1, 2], [projection, hidden]",
+  ],
+  [
+    "gru bias",
+    rl.ShapeError,
+    () =>
+      rl.gru(ones([1, 2, 3]), {
+        weightIh: ones([3, 3]),
+        weightHh: ones([3, 1]),
+        biasHh: ones([1]),
+      }),
+    "gru: biasHh has the shape [1]; expected [3], one number per row of the weights",
+  ],
+  [
+    "rnn of integers",
+    rl.ValueError,
+    () =>
+      rl.rnn(rl.zeros([1, 2, 3], { dtype: "int32" }), {
+        weightIh: ones([4, 3]),
+        weightHh: ones([4, 4]),
+      }),
+    "rnn: zeros int32 [1, 2, 3] has dtype int32; expected float32 or float64 (convert with .to(dtype))",
+  ],
+  [
+    "LSTM projSize",
+    rl.ValueError,
+    () => new nn.LSTM(2, 3, { projSize: 3 }),
+    "LSTM: projSize is 3; expected a whole number below hiddenSize, 3, or 0 for no projection",
+  ],
+  [
+    "GRUCell input",
+    rl.ShapeError,
+    () => disposing(new nn.GRUCell(2, 3), (m) => m.forward(ones([4, 3]))),
+    "GRUCell: found ones float32 [4, 3]; expected [batch, 2], or [2] for one sequence",
+  ],
+  [
+    "LSTMCell state",
+    rl.ShapeError,
+    () => disposing(new nn.LSTMCell(2, 3), (m) => m.forward(ones([4, 2]), { c: ones([3]) })),
+    "LSTMCell: c has the shape [3]; expected [4, 3] for ones float32 [4, 2]",
+  ],
+  [
+    "RNNCell nonlinearity",
+    rl.ValueError,
+    () => new nn.RNNCell(2, 3, { nonlinearity: "gelu" as "relu" }),
+    'RNNCell: nonlinearity is "gelu"; expected "tanh" or "relu"',
+  ],
+  [
+    "GRU state without batch",
+    rl.ShapeError,
+    () => disposing(new nn.GRU(2, 3), (m) => m.forward(ones([4, 2]), { h: ones([1, 1, 3]) })),
+    "GRU: h has the shape [1, 1, 3]; expected [1, 3], layers times directions, and hidden, as the input has no batch",
+  ],
+  [
     "LSTM input",
     rl.ShapeError,
     () => disposing(new nn.LSTM(3, 4, { batchFirst: true }), (m) => m.forward(ones([2, 5, 4]))),
-    "LSTM: found ones float32 [2, 5, 4]; expected [batch, time, 3]",
+    "LSTM: found ones float32 [2, 5, 4]; expected [batch, time, 3], or [time, 3] for one sequence",
   ],
   [
     "GRU state",

@@ -25,7 +25,9 @@ export type { Layer, StateDict } from "./module.ts";
 export { GroupNorm, LayerNorm, RMSNorm } from "./layer-norm.ts";
 export type { GroupNormLayerOptions, NormOptions, RMSNormOptions } from "./layer-norm.ts";
 export { GRU, LSTM, RNN } from "./recurrent.ts";
-export type { RecurrentOptions } from "./recurrent.ts";
+export type { LSTMOptions, RecurrentOptions } from "./recurrent.ts";
+export { GRUCell, LSTMCell, RNNCell } from "./recurrent-cell.ts";
+export type { CellOptions } from "./recurrent-cell.ts";
 export { AdaptiveAvgPool2d, Upsample } from "./resample.ts";
 export {
   AvgPool2d,

@@ -114,6 +114,9 @@ export const withoutGradient: Readonly<Record<string, string>> = {
     "layerNormGrad",
     "maxPool2dGrad",
     "avgPool2dGrad",
+    "rnnSequenceGrad",
+    "lstmSequenceGrad",
+    "gruSequenceGrad",
   ]),
   ...because("gives booleans", ["eq", "ne", "lt", "le", "gt", "ge"]),
   ...because("booleans to booleans", ["logicalAnd", "logicalOr", "logicalNot"]),
@@ -1026,9 +1029,10 @@ export const rows: readonly Row[] = [
     shapes: [[[2, 5, 6]], [[3, 2]], [[0, 4]]],
   })),
   ...(["tanh", "relu"] as const).map((nonlinearity) => ({
-    op: "rnn",
+    op: "rnnSequence",
     f: (x: Tensor, weightIh: Tensor, weightHh: Tensor, h: Tensor) =>
-      rl.rnn(x, { weightIh, weightHh }, { h, nonlinearity }).output,
+      rl.rnn(x, { weightIh, weightHh }, { h, nonlinearity, reverse: nonlinearity === "relu" })
+        .output,
     shapes: [
       [
         [4, 2, 3],
@@ -1036,30 +1040,55 @@ export const rows: readonly Row[] = [
         [5, 5],
         [2, 5],
       ],
+      [
+        [3, 13, 2],
+        [4, 2],
+        [4, 4],
+        [13, 4],
+      ],
+      [
+        [2, 0, 3],
+        [5, 3],
+        [5, 5],
+        [0, 5],
+      ],
     ],
   })),
-  {
-    op: "lstm",
-    f: (x, weightIh, weightHh, biasIh, biasHh, h0, c0) => {
-      const weights = { weightIh, weightHh, biasIh, biasHh };
-      const { output, h, c } = rl.lstm(x, weights, { h: h0, c: c0 });
-      return rl.concat([output, rl.stack([h, c])]);
+  ...[false, true].flatMap((reverse): Row[] => [
+    {
+      op: "lstmSequence",
+      f: (x, weightIh, weightHh, biasIh, biasHh, h0, c0, weightHr) => {
+        const weights = { weightIh, weightHh, biasIh, biasHh, weightHr };
+        const { output, h, c } = rl.lstm(x, weights, { h: h0, c: c0, reverse });
+        return rl.concat([output, h, c].map((part) => rl.flatten(part)));
+      },
+      shapes: [
+        [[4, 2, 3], [20, 3], [20, 5], [20], [20], [2, 5], [2, 5]],
+        [[3, 13, 2], [16, 2], [16, 4], [16], [16], [13, 4], [13, 4]],
+        [[1, 1, 1], [4, 1], [4, 1], [4], [4]],
+        [[4, 7, 3], [20, 3], [20, 2], [20], [20], [7, 2], [7, 5], [2, 5]],
+        [[2, 0, 3], [20, 3], [20, 2], [20], [20], [0, 2], [0, 5], [2, 5]],
+      ],
     },
-    shapes: [
-      [[4, 2, 3], [20, 3], [20, 5], [20], [20], [2, 5], [2, 5]],
-      [[1, 1, 1], [4, 1], [4, 1], [4], [4]],
-    ],
-  },
-  {
-    op: "gru",
-    f: (x, weightIh, weightHh, biasIh, biasHh, h0) => {
-      const { output, h } = rl.gru(x, { weightIh, weightHh, biasIh, biasHh }, { h: h0 });
-      return rl.concat([output, rl.unsqueeze(h, 0)]);
+    {
+      op: "gruSequence",
+      f: (x, weightIh, weightHh, biasIh, biasHh, h0) => {
+        const weights = { weightIh, weightHh, biasIh, biasHh };
+        const { output, h } = rl.gru(x, weights, { h: h0, reverse });
+        return rl.concat([output, rl.unsqueeze(h, 0)]);
+      },
+      shapes: [
+        [[4, 2, 3], [15, 3], [15, 5], [15], [15], [2, 5]],
+        [[3, 13, 2], [12, 2], [12, 4], [12], [12], [13, 4]],
+        [[1, 1, 1], [3, 1], [3, 1], [3], [3]],
+        [
+          [2, 3, 2],
+          [6, 2],
+          [6, 2],
+        ],
+        [[2, 0, 3], [15, 3], [15, 5], [15], [15], [0, 5]],
+      ],
     },
-    shapes: [
-      [[4, 2, 3], [15, 3], [15, 5], [15], [15], [2, 5]],
-      [[1, 1, 1], [3, 1], [3, 1], [3], [3]],
-    ],
-  },
+  ]),
   ...indexingRows,
 ];

@@ -11,6 +11,7 @@ import { norm } from "./norm.ts";
 import { optimBaseLaunchers } from "./optim-base.ts";
 import { optimLaunchers } from "./optim.ts";
 import { avgPool2d, avgPool2dGrad, maxPool2d, maxPool2dGrad } from "./pool.ts";
+import { recurrentLaunchers } from "./recurrent.ts";
 import { argreduce, reduce } from "./reduce.ts";
 import { resample } from "./resample.ts";
 import { crossEntropy, crossEntropyGrad, softmax } from "./softmax.ts";
@@ -42,6 +43,7 @@ export const launchers: Readonly<Record<string, Launcher>> = {
   ...matmulLaunchers,
   ...convLaunchers,
   ...indexingLaunchers,
+  ...recurrentLaunchers,
   ...optimLaunchers,
   ...optimBaseLaunchers,
 };

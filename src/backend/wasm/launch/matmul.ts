@@ -90,15 +90,28 @@ function single(rt: Runtime, p: Product, dot: boolean, a: number, b: number, c: 
       const job = Math.ceil(PACK_JOB / (rows * k));
       rt.parallel("gemm_pack_left_f32", panels, job, [a, aRow, aColumn, packedLeft, m, k]);
     } else {
-      const panels = Math.ceil(n / COLUMNS);
-      packedRight = rt.scratch(panels * COLUMNS * k * 4);
-      const job = Math.ceil(PACK_JOB / (COLUMNS * k));
-      rt.parallel("gemm_pack_right_f32", panels, job, [b, bRow, bColumn, packedRight, k, n]);
+      packedRight = packRight(rt, b, bRow, bColumn, k, n);
     }
   }
   const operands = [a, aRow, aColumn, b, bRow, bColumn, c, bias, m, n, k];
   const args = [...operands, packedLeft, packedRight, Number(byColumns)];
   rt.parallel("gemm_f32", units, grain, args);
+}
+
+/** The right matrix B [k, n] in panels, for all products that read it; strides in elements. */
+export function packRight(
+  rt: Runtime,
+  b: number,
+  bRow: number,
+  bColumn: number,
+  k: number,
+  n: number,
+): number {
+  const panels = Math.ceil(n / COLUMNS);
+  const packed = rt.scratch(panels * COLUMNS * k * 4);
+  const job = Math.ceil(PACK_JOB / (COLUMNS * Math.max(k, 1)));
+  rt.parallel("gemm_pack_right_f32", panels, job, [b, bRow, bColumn, packed, k, n]);
+  return packed;
 }
 
 interface BatchDim {
