@@ -304,7 +304,7 @@ function taylorTerm(n: number): number {
  * -ln((a + ½)/2^32) for a 32-bit a. With (a + ½)/2^32 = m / 2^k, m in [√½, √2), this is
  * k ln 2 - ln m and ln m = 2 atanh s, s = (m - 1)/(m + 1), |s| < 0.172.
  */
-function negativeLog(a: number): number {
+export function negativeLog(a: number): number {
   const bits = 32 - Math.clz32(a);
   let m = (a + 0.5) * powersOfHalf[bits];
   let k = 32 - bits;

@@ -13,7 +13,7 @@ import type { Generator } from "../random.ts";
 import { formatShape, sameShape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { isFloat } from "../tensor.ts";
-import { constant, uniform } from "./init.ts";
+import { constant, uniform } from "./init/index.ts";
 import type { LayerOptions } from "./layers.ts";
 import { checkCount, Linear } from "./layers.ts";
 import { Module, parameter, snakeCase, warnAtY } from "./module.ts";

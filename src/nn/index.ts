@@ -5,7 +5,7 @@ export { BatchNorm1d, BatchNorm2d, recalibrateBatchNorm } from "./batch-norm.ts"
 export type { BatchNormLayerOptions } from "./batch-norm.ts";
 export { Conv1d, ConvTranspose2d } from "./conv.ts";
 export { Embedding } from "./embedding.ts";
-export * as init from "./init.ts";
+export * as init from "./init/index.ts";
 export { Conv2d, Linear } from "./layers.ts";
 export type { LayerOptions } from "./layers.ts";
 export {

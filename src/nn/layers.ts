@@ -7,7 +7,7 @@ import { zeros } from "../ops/creation.ts";
 import { linear } from "../ops/matmul.ts";
 import type { Generator } from "../random.ts";
 import type { Tensor } from "../tensor.ts";
-import { kaimingUniform, uniform } from "./init.ts";
+import { kaimingUniform, uniform } from "./init/index.ts";
 import { Module, parameter, warnAtY } from "./module.ts";
 
 export interface LayerOptions {

@@ -5,7 +5,7 @@ import { squeeze, unsqueeze } from "../ops/movement.ts";
 import type { RecurrentState, RecurrentWeights } from "../ops/recurrent.ts";
 import { formatShape, sameShape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
-import { uniform } from "./init.ts";
+import { uniform } from "./init/index.ts";
 import type { LayerOptions } from "./layers.ts";
 import { checkCount } from "./layers.ts";
 import { Module, parameter, snakeCase, warnAtY } from "./module.ts";

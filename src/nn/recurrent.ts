@@ -11,7 +11,7 @@ import { rnn } from "../ops/rnn.ts";
 import type { Generator } from "../random.ts";
 import { formatShape, sameShape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
-import { uniform } from "./init.ts";
+import { uniform } from "./init/index.ts";
 import type { LayerOptions } from "./layers.ts";
 import { checkCount } from "./layers.ts";
 import { Module, parameter, warnAtY } from "./module.ts";
