@@ -13,6 +13,7 @@ export * from "./map-elementary";
 export * from "./map-activation";
 export * from "./map-integer";
 export * from "./zip-arithmetic";
+export * from "./zip-remainder";
 export * from "./zip-logic";
 export * from "./grad";
 export * from "./sum";

@@ -633,8 +633,32 @@ const cases: [what: string, kind: Kind, f: () => unknown, message: string][] = [
   [
     "upsample mode",
     rl.ValueError,
-    () => rl.upsample(ones([1, 4, 4]), { size: 2, mode: "bicubic" as "nearest" }),
-    'upsample: mode is "bicubic"; expected "nearest" or "bilinear"',
+    () => rl.upsample(ones([1, 4, 4]), { size: 2, mode: "area" as "nearest" }),
+    'upsample: mode is "area"; expected "nearest", "nearest-exact", "bilinear" or "bicubic"',
+  ],
+  [
+    "upsample alignCorners",
+    rl.ValueError,
+    () => rl.upsample(ones([1, 4, 4]), { size: 2, mode: "nearest-exact", alignCorners: true }),
+    'upsample: alignCorners is true with mode "nearest-exact"; it needs mode "bilinear" or "bicubic"',
+  ],
+  [
+    "prelu",
+    rl.ShapeError,
+    () => rl.prelu(ones([2, 3, 4]), ones([2])),
+    "prelu: weight [2] for [2, 3, 4]; expected [1], or [3], one number per channel",
+  ],
+  [
+    "glu",
+    rl.ShapeError,
+    () => rl.glu(ones([2, 3])),
+    "glu: dimension -1 of [2, 3]; expected an even extent, for two halves",
+  ],
+  [
+    "fmod",
+    rl.ValueError,
+    () => rl.fmod(1, 2),
+    "fmod: both operands are numbers; at least one must be a tensor",
   ],
   [
     "upsample scaleFactor",

@@ -88,6 +88,26 @@ export function logicalOr(a: Tensor, b: Tensor): Tensor {
   return run(logicalOrOp, [cast(a, "bool"), cast(b, "bool")], none);
 }
 
+/** One is true (not 0), the other not; broadcast. */
+export function logicalXor(a: Tensor, b: Tensor): Tensor {
+  return run(neOp, [cast(a, "bool"), cast(b, "bool")], none);
+}
+
+/** True where x is NaN. */
+export function isnan(x: Tensor): Tensor {
+  return ne(x, x);
+}
+
+/** True where x is Infinity or -Infinity. */
+export function isinf(x: Tensor): Tensor {
+  return logicalOr(eq(x, Infinity), eq(x, -Infinity));
+}
+
+/** True where x is neither infinite nor NaN. */
+export function isfinite(x: Tensor): Tensor {
+  return logicalAnd(lt(x, Infinity), gt(x, -Infinity));
+}
+
 /** True where x is 0. */
 export function logicalNot(x: Tensor): Tensor {
   return run(logicalNotOp, [cast(x, "bool")], none);

@@ -142,18 +142,24 @@ export interface UpsampleOptions {
   size?: number | Pair;
   /** Instead of `size`: the result has ⌊scaleFactor·h⌋ rows; one number for both, or a pair. */
   scaleFactor?: number | Pair;
-  /** Default "nearest". */
-  mode?: "nearest" | "bilinear";
-  /** "bilinear": the centres of the corner pixels stay where they are. Default false. */
+  /**
+   * The pixel at ⌊j·h/oh⌋ ("nearest"), that whose centre is nearest ("nearest-exact"), between the four
+   * around ("bilinear"), or a cubic through the sixteen around ("bicubic"). Default "nearest".
+   */
+  mode?: "nearest" | "nearest-exact" | "bilinear" | "bicubic";
+  /** Not "nearest": the centres of the corner pixels stay where they are. Default false. */
   alignCorners?: boolean;
   /** Take the distance between samples from the sizes, not from scaleFactor. Default false. */
   recomputeScaleFactor?: boolean;
 }
 
-/** One position for every output. Rounded to float32 before it is cut, as in PyTorch: 2.9999999999 is 3. */
-function nearest(n: number, m: number, step: number): Band {
+/**
+ * One position for every output, `offset` (0, or 0.5 for the centre) into its pixel. Rounded to float32
+ * before it is cut, as in PyTorch: 2.9999999999 is 3.
+ */
+function nearest(n: number, m: number, step: number, offset: number): Band {
   return makeBand(n, m, (j) => {
-    const at = n === m ? j : Math.floor(Math.fround(step * j));
+    const at = n === m ? j : Math.floor(Math.fround(step * (j + offset)));
     return { start: Math.min(at, n - 1), weights: [1] };
   });
 }
@@ -169,22 +175,68 @@ function linear(n: number, m: number, step: number, alignCorners: boolean): Band
   });
 }
 
+/** Weights of the four pixels around a point t beyond the second, by cubic convolution with a = -0.75. */
+function cubicWeights(t: number): number[] {
+  const a = -0.75;
+  const near = (x: number): number => ((a + 2) * x - (a + 3)) * x * x + 1;
+  const far = (x: number): number => ((x - 5) * x + 8) * x * a - 4 * a;
+  return [far(t + 1), near(t), near(1 - t), far(2 - t)];
+}
+
+/** R. Keys 1981; beyond the border lies the outermost pixel. */
+function cubic(n: number, m: number, step: number, alignCorners: boolean): Band {
+  const aligned = m > 1 ? (n - 1) / (m - 1) : 0;
+  return makeBand(n, m, (j) => {
+    if (n === m) return { start: j, weights: [1] };
+    const at = alignCorners ? aligned * j : step * (j + 0.5) - 0.5;
+    const second = Math.floor(at);
+    const inside = (i: number): number => Math.min(Math.max(i, 0), n - 1);
+    const start = inside(second - 1);
+    const weights = Array.from({ length: inside(second + 2) - start + 1 }, () => 0);
+    cubicWeights(at - second).forEach((weight, k) => {
+      weights[inside(second - 1 + k) - start] += weight;
+    });
+    return { start, weights };
+  });
+}
+
+const modes = ["nearest", "nearest-exact", "bilinear", "bicubic"] as const;
+
+function bandOf(
+  mode: (typeof modes)[number],
+  n: number,
+  m: number,
+  step: number,
+  alignCorners: boolean,
+): Band {
+  switch (mode) {
+    case "nearest":
+      return nearest(n, m, step, 0);
+    case "nearest-exact":
+      return nearest(n, m, step, 0.5);
+    case "bilinear":
+      return linear(n, m, step, alignCorners);
+    case "bicubic":
+      return cubic(n, m, step, alignCorners);
+  }
+}
+
 /**
  * Images [n, c, h, w] or [c, h, w] in another size, as torch.nn.functional.interpolate: the nearest
- * pixel, or between the four around.
+ * pixel, or between those around.
  */
 export function upsample(x: Tensor, options: UpsampleOptions): Tensor {
   const op = "upsample";
   const { size, scaleFactor, mode = "nearest", alignCorners } = options;
   const own = checkImages(op, x);
-  if (mode !== "nearest" && mode !== "bilinear") {
+  if (!modes.includes(mode)) {
     throw new ValueError(
-      `${op}: mode is ${JSON.stringify(mode)}; expected "nearest" or "bilinear"`,
+      `${op}: mode is ${JSON.stringify(mode)}; expected "nearest", "nearest-exact", "bilinear" or "bicubic"`,
     );
   }
-  if (mode === "nearest" && alignCorners) {
+  if (mode.startsWith("nearest") && alignCorners) {
     throw new ValueError(
-      `${op}: alignCorners is true with mode "nearest"; it needs mode "bilinear"`,
+      `${op}: alignCorners is true with mode "${mode}"; it needs mode "bilinear" or "bicubic"`,
     );
   }
   if ((size === undefined) === (scaleFactor === undefined)) {
@@ -205,7 +257,7 @@ export function upsample(x: Tensor, options: UpsampleOptions): Tensor {
   const given = options.recomputeScaleFactor ? null : factors;
   return resamplePlanes(x, target, (n, m, axis) => {
     const step = given === null ? n / m : 1 / given[axis];
-    return mode === "nearest" ? nearest(n, m, step) : linear(n, m, step, alignCorners ?? false);
+    return bandOf(mode, n, m, step, alignCorners ?? false);
   });
 }
 

@@ -40,11 +40,19 @@ function spread(a: Array_, shape: readonly number[]): number[] {
 }
 
 const holds = (f: (a: number, b: number) => boolean) => (a: number, b: number) => Number(f(a, b));
+/** By 0: NaN, which int32 holds as 0. */
+const fmod = (a: number, b: number) => (Number.isInteger(a) && b === 0 ? 0 : a % b);
+const remainder = (a: number, b: number) => {
+  const rest = fmod(a, b);
+  return rest !== 0 && rest < 0 !== b < 0 ? rest + b : rest;
+};
 const zips: Record<string, [(a: number, b: number) => number, Make[], "bool"?]> = {
   add: [(a, b) => a + b, [floats, ints]],
   sub: [(a, b) => a - b, [floats, ints]],
   mul: [(a, b) => a * b, [floats, ints]],
   div: [(a, b) => a / b, [floats]],
+  fmod: [fmod, [floats, ints]],
+  remainder: [remainder, [floats, ints]],
   maximum: [Math.max, [floats, ints]],
   minimum: [Math.min, [floats, ints]],
   eq: [holds((a, b) => a === b), [floats, ints, bools], "bool"],

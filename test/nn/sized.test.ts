@@ -120,6 +120,17 @@ layers("nearest keeps what is infinite to itself", () => {
   });
 });
 
+layers("nearest-exact takes the pixel whose centre is nearest", () => {
+  scope(() => {
+    const x = tensor([[[1, 2, 3, 4, 5]]]);
+    const take = (mode: "nearest" | "nearest-exact") => [
+      ...rl.upsample(x, { size: [1, 3], mode }).dataSync(),
+    ];
+    assert.equal(take("nearest"), [1, 2, 4]);
+    assert.equal(take("nearest-exact"), [1, 3, 5]);
+  });
+});
+
 layers("losses as modules are the functions", () => {
   scope(() => {
     const x = tensor([0.2, 0.7]);

@@ -80,6 +80,21 @@ const compare = (op: string, f: (a: Tensor, b: Tensor) => Tensor): Row[] =>
     discrete: true,
   }));
 
+/** Quotients stay away from whole numbers, where the remainder jumps. */
+const remainders = (op: string, f: (a: rl.Operand, b: rl.Operand) => Tensor): Row[] => [
+  binary(op, f, [
+    { low: 2.1, high: 2.9 },
+    { low: 0.98, high: 1.02 },
+  ]),
+  binary(op, f, [
+    { low: -2.9, high: -2.1 },
+    { low: 0.98, high: 1.02 },
+  ]),
+  { ...binary(op, f, { integers: true, low: -9, high: 9 }), discrete: true },
+  unary(op, (x) => f(x, 3), { low: -2.9, high: -0.1 }),
+  unary(op, (x) => f(-7, x), { low: 2.6, high: 3.3 }),
+];
+
 /** A fixed distribution over the classes in every row. */
 const probabilities = (x: Tensor): Tensor =>
   rl.softmax(rl.reshape(rl.arange(x.size, undefined, 1, { device: x.device }), x.shape), 1);
@@ -141,6 +156,8 @@ export const rows: readonly Row[] = [
   binary("maximum", rl.maximum, { distinct: true }),
   binary("minimum", rl.minimum, { distinct: true }),
   binary("add", rl.add, { integers: true, low: -9, high: 9 }),
+  ...remainders("fmod", rl.fmod),
+  ...remainders("remainder", rl.remainder),
   binary("mul", rl.mul, { integers: true, low: -9, high: 9 }),
   binary("sub", rl.sub, { integers: true, low: -9, high: 9 }),
   binary("maximum", rl.maximum, { integers: true, low: -9, high: 9 }),
@@ -666,7 +683,16 @@ export const rows: readonly Row[] = [
       { scaleFactor: 1.3, recomputeScaleFactor: true },
     ] as const
   ).flatMap((options): Row[] =>
-    ([{}, { mode: "bilinear" }, { mode: "bilinear", alignCorners: true }] as const).map((how) => ({
+    (
+      [
+        {},
+        { mode: "nearest-exact" },
+        { mode: "bilinear" },
+        { mode: "bilinear", alignCorners: true },
+        { mode: "bicubic" },
+        { mode: "bicubic", alignCorners: true },
+      ] as const
+    ).map((how) => ({
       op: "resample",
       f: (x) => rl.upsample(x, { ...options, ...how }),
       shapes: [[[2, 3, 4, 6]], [[1, 5, 7]], [[1, 1, 17, 2]], [[0, 2, 4, 4]]],

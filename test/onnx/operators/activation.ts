@@ -2,6 +2,7 @@
 import * as rl from "../../../src/index.ts";
 import type { Tensor } from "../../../src/index.ts";
 import type { Node, Operators } from "../node.ts";
+import { NotApplicable } from "../node.ts";
 
 function hardmax(node: Node): Tensor {
   const x = node.x();
@@ -13,16 +14,13 @@ function hardmax(node: Node): Tensor {
   return rl.permute(last, order);
 }
 
+/** Beyond lambda, x moves towards 0 by bias: not at all (hard), or by lambda (soft). */
 function shrink(node: Node): Tensor {
-  const x = node.x();
   const bias = node.number("bias", 0);
   const lambda = node.number("lambd", 0.5);
-  const moved = rl.where(rl.gt(x, 0), rl.sub(x, bias), rl.add(x, bias));
-  return rl.where(rl.gt(rl.abs(x), lambda), moved, 0);
-}
-
-function celu(x: Tensor, alpha: number): Tensor {
-  return rl.add(rl.relu(x), rl.mul(rl.expm1(rl.div(rl.clamp(x, { max: 0 }), alpha)), alpha));
+  if (bias === 0) return rl.hardshrink(node.x(), lambda);
+  if (bias === lambda) return rl.softshrink(node.x(), lambda);
+  throw new NotApplicable("shrinking by something else than lambda");
 }
 
 function hardSigmoid(x: Tensor, alpha: number, beta: number): Tensor {
@@ -30,10 +28,10 @@ function hardSigmoid(x: Tensor, alpha: number, beta: number): Tensor {
 }
 
 export const activation: Operators = {
-  Celu: (node) => celu(node.x(), node.number("alpha", 1)),
+  Celu: (node) => rl.celu(node.x(), node.number("alpha", 1)),
   Elu: (node) => rl.elu(node.x(), node.number("alpha", 1)),
   HardSigmoid: (node) => hardSigmoid(node.x(), node.number("alpha", 0.2), node.number("beta", 0.5)),
-  HardSwish: (node) => rl.mul(node.x(), hardSigmoid(node.x(), 1 / 6, 0.5)),
+  HardSwish: (node) => rl.hardswish(node.x()),
   Hardmax: hardmax,
   LeakyRelu: (node) => rl.leakyRelu(node.x(), node.number("alpha", 0.01)),
   LogSoftmax: (node) => rl.logSoftmax(node.x(), node.number("axis", -1)),
@@ -48,7 +46,7 @@ export const activation: Operators = {
   Sigmoid: (node) => rl.sigmoid(node.x()),
   Softmax: (node) => rl.softmax(node.x(), node.number("axis", -1)),
   Softplus: (node) => rl.softplus(node.x()),
-  Softsign: (node) => rl.div(node.x(), rl.add(rl.abs(node.x()), 1)),
+  Softsign: (node) => rl.softsign(node.x()),
   Tanh: (node) => rl.tanh(node.x()),
-  ThresholdedRelu: (node) => rl.where(rl.gt(node.x(), node.number("alpha", 1)), node.x(), 0),
+  ThresholdedRelu: (node) => rl.threshold(node.x(), node.number("alpha", 1), 0),
 };

@@ -30,10 +30,7 @@ function div(a: Tensor, b: Tensor): Tensor {
 
 /** The remainder has the sign of the dividend (`fmod`), or of the divisor. */
 function mod(node: Node): Tensor {
-  const [a, b] = [node.x(), node.x(1)];
-  const quotient = rl.div(a, b);
-  const whole = node.number("fmod", 0) === 1 ? rl.trunc(quotient) : rl.floor(quotient);
-  return rl.sub(a, rl.mul(b, whole.to(a.dtype)));
+  return (node.number("fmod", 0) === 1 ? rl.fmod : rl.remainder)(node.x(), node.x(1));
 }
 
 /** The result has the type of the base. */
@@ -48,15 +45,11 @@ function clip(node: Node): Tensor {
   return rl.clamp(node.x(), { min, max });
 }
 
-function xor(a: Tensor, b: Tensor): Tensor {
-  return rl.ne(a, b);
-}
-
 function isInf(node: Node): Tensor {
   const x = node.x();
   const positive = node.number("detect_positive", 1) === 1;
   const negative = node.number("detect_negative", 1) === 1;
-  if (positive && negative) return rl.eq(rl.abs(x), Infinity);
+  if (positive && negative) return rl.isinf(x);
   if (!positive && !negative) throw new NotApplicable("neither infinity is asked for");
   return rl.eq(x, positive ? Infinity : -Infinity);
 }
@@ -74,13 +67,17 @@ function cast(x: Tensor, type: string): Tensor {
 
 export const elementwise: Operators = {
   Abs: map(rl.abs),
+  Acosh: map(rl.acosh),
   Add: zip(rl.add),
   And: zip(rl.logicalAnd),
+  Asinh: map(rl.asinh),
+  Atanh: map(rl.atanh),
   Cast: (node) => cast(node.x(), typeName(node.number("to", 0))),
   CastLike: (node) => node.x().to(node.x(1).dtype),
   Ceil: map(rl.ceil),
   Clip: clip,
   Cos: map(rl.cos),
+  Cosh: map(rl.cosh),
   Div: zip(div),
   Equal: zip(rl.eq),
   Erf: map(rl.erf),
@@ -90,7 +87,7 @@ export const elementwise: Operators = {
   GreaterOrEqual: zip(rl.ge),
   Identity: (node) => node.x(),
   IsInf: isInf,
-  IsNaN: map((x) => rl.ne(x, x)),
+  IsNaN: map(rl.isnan),
   Less: zip(rl.lt),
   LessOrEqual: zip(rl.le),
   Log: map(rl.log),
@@ -107,10 +104,11 @@ export const elementwise: Operators = {
   Round: map(rl.round),
   Sign: map(rl.sign),
   Sin: map(rl.sin),
+  Sinh: map(rl.sinh),
   Sqrt: map(rl.sqrt),
   Sub: zip(rl.sub),
   Sum: fold(rl.add),
   Tan: map(rl.tan),
   Where: (node) => rl.where(node.x(), node.x(1), node.x(2)),
-  Xor: zip(xor),
+  Xor: zip(rl.logicalXor),
 };

@@ -116,10 +116,13 @@ function resize(node: Node): Tensor {
       "nearest_mode",
       node.op === "Upsample" ? "floor" : "round_prefer_floor",
     );
-    checkNearest([h, w], target, factors, transform, rounding);
-  } else if (mode !== "linear" || !/^(align_corners|(pytorch_)?half_pixel)$/.test(transform)) {
+    const rule = nearestRule([h, w], target, factors, transform, rounding);
+    return rl.upsample(x, { ...(given ? { scaleFactor: factors } : { size: target }), mode: rule });
+  } else if (!/^(align_corners|(pytorch_)?half_pixel)$/.test(transform)) {
     throw new NotApplicable(`upsample has no ${mode} with ${transform}`);
   }
+  const a = node.number("cubic_coeff_a", -0.75);
+  if (a !== -0.75) throw new NotApplicable(`upsample's cubic has the coefficient -0.75, not ${a}`);
   const corners = transform === "align_corners";
   if (corners && given && factors.some((factor, d) => target[d] !== factor * x.shape[d + 2])) {
     throw new NotApplicable("align_corners with an extent that is not whole, which ONNX keeps");
@@ -128,8 +131,8 @@ function resize(node: Node): Tensor {
     throw new NotApplicable("an extent of 1 from the first pixel, as in PyTorch of old");
   }
   const extent = given ? { scaleFactor: factors } : { size: target };
-  if (mode === "nearest") return rl.upsample(x, { ...extent, mode });
-  return rl.upsample(x, { ...extent, mode: "bilinear", alignCorners: corners });
+  const smooth = mode === "cubic" ? "bicubic" : "bilinear";
+  return rl.upsample(x, { ...extent, mode: smooth, alignCorners: corners });
 }
 
 const roundings: Record<string, (at: number) => number> = {
@@ -139,27 +142,31 @@ const roundings: Record<string, (at: number) => number> = {
   round_prefer_ceil: (at) => Math.floor(at + 0.5),
 };
 
-/** upsample takes pixel ⌊j / factor⌋; ONNX has many rules, which must come to the same pixels. */
-function checkNearest(
+/** Two of upsample's modes take one pixel; ONNX has many rules, which must come to the same ones. */
+function nearestRule(
   from: Pair,
   to: Pair,
   factors: Pair,
   transform: string,
   rounding: string,
-): void {
-  from.forEach((n, d) => {
-    const source = (j: number): number => {
-      if (transform === "asymmetric") return j / factors[d];
-      if (transform === "align_corners") return (j * (n - 1)) / (to[d] - 1);
-      return (j + 0.5) / factors[d] - (transform === "tf_half_pixel_for_nn" ? 0 : 0.5);
-    };
-    for (let j = 0; j < to[d]; j++) {
-      const pixel = Math.min(Math.max(roundings[rounding](source(j)), 0), n - 1);
-      if (pixel !== Math.min(Math.floor(j / factors[d]), n - 1)) {
-        throw new NotApplicable(`upsample's nearest is ⌊j/factor⌋, not ${transform}, ${rounding}`);
-      }
-    }
-  });
+): "nearest" | "nearest-exact" {
+  const pixel = (at: number, n: number): number => Math.min(Math.max(at, 0), n - 1);
+  const source = (j: number, d: number): number => {
+    if (transform === "asymmetric") return j / factors[d];
+    if (transform === "align_corners") return (j * (from[d] - 1)) / (to[d] - 1);
+    return (j + 0.5) / factors[d] - (transform === "tf_half_pixel_for_nn" ? 0 : 0.5);
+  };
+  const agrees = (offset: number): boolean =>
+    from.every((n, d) =>
+      Array.from({ length: to[d] }, (_, j) => j).every(
+        (j) =>
+          pixel(roundings[rounding](source(j, d)), n) ===
+          pixel(Math.floor((j + offset) / factors[d]), n),
+      ),
+    );
+  if (agrees(0)) return "nearest";
+  if (agrees(0.5)) return "nearest-exact";
+  throw new NotApplicable(`upsample takes other pixels than ${transform} with ${rounding}`);
 }
 
 export const image: Operators = {
