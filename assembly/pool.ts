@@ -19,7 +19,8 @@ class Pairs {
 
 /**
  * y = the largest of each window, index = its place in the plane, row·w + column: the first of
- * several, the first NaN before anything else. Padding is never chosen.
+ * several, the first NaN before anything else. Padding is never chosen: a window that holds nothing
+ * else (possible with dilation) gives -Infinity and the index -1.
  */
 export function max_pool_f32(
   x: usize,
@@ -53,7 +54,7 @@ export function max_pool_f32(
         const right = min(left + (kw - 1) * dilationW + 1, w);
         while (left < 0) left += dilationW;
         let best: f32 = -Infinity;
-        let place = top * w + left;
+        let place = top < bottom && left < right ? top * w + left : -1;
         for (let i = top; i < bottom; i += dilationH) {
           for (let j = left; j < right; j += dilationW) {
             const v = load<f32>(from + ((<usize>(i * w + j)) << 2));
@@ -148,7 +149,10 @@ function maxPoolRow(x: usize, y: usize, index: usize, w: i32, ow: i32, place: i3
   }
 }
 
-/** dx[index] += dy in each plane; dx is cleared first. `size`, `outSize`: elements of a plane. */
+/**
+ * dx[index] += dy in each plane, but for index -1; dx is cleared first. `size`, `outSize`: elements of
+ * a plane.
+ */
 export function max_pool_grad_f32(
   dy: usize,
   index: usize,
@@ -164,7 +168,9 @@ export function max_pool_grad_f32(
     let i = (<usize>(plane * outSize)) << 2;
     const stop = i + ((<usize>outSize) << 2);
     for (; i < stop; i += 4) {
-      const at = to + ((<usize>load<i32>(index + i)) << 2);
+      const place = load<i32>(index + i);
+      if (place < 0) continue;
+      const at = to + ((<usize>place) << 2);
       store<f32>(at, load<f32>(at) + load<f32>(dy + i));
     }
   }

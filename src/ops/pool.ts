@@ -103,7 +103,7 @@ const maxPoolOp = defineOp<PoolAttrs>({
         }
         if (best >= 0 && Number.isNaN(x.data[plane + best])) break;
       }
-      y.data[at] = x.data[plane + best];
+      y.data[at] = best < 0 ? -Infinity : x.data[plane + best]; // nothing but padding
       index.data[at] = best;
     });
   },
@@ -124,6 +124,7 @@ const maxPoolGradOp = defineOp<{ xShape: readonly number[] }>({
     const pooled = dy.shape[2] * dy.shape[3];
     dx.data.fill(0);
     for (let i = 0; i < dy.data.length; i++) {
+      if (index.data[i] < 0) continue;
       dx.data[Math.floor(i / pooled) * area + index.data[i]] += dy.data[i];
     }
   },

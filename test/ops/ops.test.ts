@@ -192,6 +192,19 @@ function defineOps(precision: "strict" | "fast"): void {
     assert.equal(wrong, []);
   });
 
+  ops("a window of max pooling that holds padding alone gives -Infinity and no gradient", () => {
+    for (const device of ["cpu", "reference"] as const) {
+      scope(() => {
+        const x = rl.ones([1, 2, 2, 2], { device, requiresGrad: true });
+        const single = rl.narrow(x, 2, 0, 1);
+        const padded = rl.maxPool2d(single, 2, { stride: 1, padding: 1, dilation: 2 });
+        assert.equal(Array.from(padded.dataSync()), Array(4).fill(-Infinity));
+        padded.backward(rl.onesLike(padded));
+        assert.equal(Array.from(x.grad!.dataSync()), Array(8).fill(0));
+      });
+    }
+  });
+
   ops.run();
 }
 
@@ -205,5 +218,18 @@ if (hasFast) defineOps("fast");
 else {
   const ops = suite("ops, fast");
   ops.skip("every operation", "this engine has no relaxed SIMD");
+  ops("a window of max pooling that holds padding alone gives -Infinity and no gradient", () => {
+    for (const device of ["cpu", "reference"] as const) {
+      scope(() => {
+        const x = rl.ones([1, 2, 2, 2], { device, requiresGrad: true });
+        const single = rl.narrow(x, 2, 0, 1);
+        const padded = rl.maxPool2d(single, 2, { stride: 1, padding: 1, dilation: 2 });
+        assert.equal(Array.from(padded.dataSync()), Array(4).fill(-Infinity));
+        padded.backward(rl.onesLike(padded));
+        assert.equal(Array.from(x.grad!.dataSync()), Array(8).fill(0));
+      });
+    }
+  });
+
   ops.run();
 }
