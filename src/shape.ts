@@ -30,6 +30,32 @@ export function isContiguous(shape: Shape, strides: Strides): boolean {
   return true;
 }
 
+/**
+ * Strides that show the elements of an array, in row-major order, in another shape of the same
+ * size; null where only a copy can.
+ */
+export function reshapedStrides(from: Shape, strides: Strides, to: Shape): number[] | null {
+  if (isContiguous(from, strides)) return stridesOf(to);
+  const result = stridesOf(to);
+  let d = to.length - 1;
+  let count = 1; // elements of the run of evenly spaced dimensions that ends here
+  let step = 1; // between them
+  for (let i = from.length - 1; i >= 0; i--) {
+    if (count === 1) step = strides[i];
+    count *= from[i];
+    const even = i > 0 && (from[i - 1] === 1 || strides[i - 1] === count * step);
+    if (even) continue;
+    let reached = 1;
+    for (; d >= 0 && (reached < count || to[d] === 1); d--) {
+      result[d] = reached * step;
+      reached *= to[d];
+    }
+    if (reached !== count) return null;
+    count = 1;
+  }
+  return result;
+}
+
 export function sameShape(a: Shape, b: Shape): boolean {
   if (a.length !== b.length) return false;
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;

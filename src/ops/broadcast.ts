@@ -15,6 +15,7 @@ import {
   isContiguous,
   normalizeDims,
   reducedShape,
+  reshapedStrides,
   sameShape,
   sizeOf,
   stridesOf,
@@ -36,7 +37,11 @@ export function contiguous(x: Tensor): Tensor {
 
 const reshapeOp = defineView<{ shape: Shape }>({
   name: "reshape",
-  view: (x, { shape }) => ({ shape, strides: stridesOf(shape), offset: x.offset }),
+  view: (x, { shape }) => ({
+    shape,
+    strides: reshapedStrides(x.shape, x.strides, shape)!,
+    offset: x.offset,
+  }),
   vjp: (dy, { inputs: [x] }) => [reshape(dy, x.shape)],
 });
 
@@ -66,12 +71,13 @@ function resolveShape(op: string, x: Tensor, shape: Shape): Shape {
   return resolved;
 }
 
-/** The same elements in another shape; one extent may be -1. A view where `x` is contiguous. */
+/** The same elements in another shape; one extent may be -1. A view where strides can express it. */
 export function reshape(x: Tensor, shape: Shape): Tensor {
   x.checkAlive("reshape");
   const resolved = resolveShape("reshape", x, shape);
   if (sameShape(resolved, x.shape)) return x;
-  return runView(reshapeOp, contiguous(x), { shape: resolved });
+  const view = reshapedStrides(x.shape, x.strides, resolved) !== null;
+  return runView(reshapeOp, view ? x : contiguous(x), { shape: resolved });
 }
 
 const expandOp = defineView<{ shape: Shape }>({
