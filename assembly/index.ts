@@ -21,6 +21,7 @@ export * from "./reduce";
 export * from "./norm";
 export * from "./arg";
 export * from "./softmax";
+export * from "./attention";
 export * from "./layer-norm";
 export * from "./rnn";
 export * from "./lstm";

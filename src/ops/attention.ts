@@ -1,16 +1,20 @@
 /** Scaled dot-product attention, and rotary position embedding. */
 import { ShapeError, ValueError } from "../errors.ts";
+import { run } from "../op.ts";
 import type { Generator } from "../random.ts";
-import { formatShape } from "../shape.ts";
+import type { Shape } from "../shape.ts";
+import { broadcastShapes, formatShape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { isFloat } from "../tensor.ts";
 import { add, mul, sub } from "./arithmetic.ts";
+import { attentionOp, maskedAttentionOp } from "./attention-fused.ts";
 import { expand, reshape, sum } from "./broadcast.ts";
+import { cast, toFloat } from "./common.ts";
 import { eq, ge, logicalAnd, logicalOr, ne, where } from "./compare.ts";
-import { arange, tensor } from "./creation.ts";
+import { arange, tensor, zeros } from "./creation.ts";
 import { matmul } from "./matmul.ts";
 import { concat, narrow, transpose, unsqueeze } from "./movement.ts";
-import { dropout } from "./random.ts";
+import { drawDropout, dropout } from "./random.ts";
 import { softmax } from "./softmax.ts";
 
 export interface AttentionOptions {
@@ -32,6 +36,7 @@ export interface AttentionOptions {
  * softmax(scale · query · keyᵀ + mask) · value: query [..., l, e], key [..., s, e], value [..., s, v] →
  * [..., l, v], as torch.nn.functional.scaled_dot_product_attention (Vaswani et al., arXiv 1706.03762).
  * Leading dimensions broadcast. A query that may attend to nothing gives zeros, and no gradient.
+ * Scores are never stored, except where the gradient of a mask of numbers is asked for.
  */
 export function scaledDotProductAttention(
   query: Tensor,
@@ -39,22 +44,60 @@ export function scaledDotProductAttention(
   value: Tensor,
   options: AttentionOptions = {},
 ): Tensor {
-  const name = "scaledDotProductAttention";
   if (value.ndim < 2 || key.ndim < 2 || value.shape[value.ndim - 2] !== key.shape[key.ndim - 2]) {
     throw new ShapeError(
-      `${name}: key ${formatShape(key.shape)} and value ${formatShape(value.shape)}; expected [..., s, e] and [..., s, v]`,
+      `scaledDotProductAttention: key ${formatShape(key.shape)} and value ${formatShape(value.shape)}; ` +
+        "expected [..., s, e] and [..., s, v]",
     );
   }
-  const [keys, values] = options.enableGqa
-    ? [shareHeads(key, query), shareHeads(value, query)]
-    : [key, value];
-  const weights = attentionWeights(query, keys, options);
-  const { dropout: p = 0, generator } = options;
-  return matmul(p === 0 ? weights : dropout(weights, { p, generator }), values);
+  if (options.enableGqa) return grouped(query, key, value, options);
+  const { mask = null, dropout: p = 0, generator } = options;
+  if (isFusable(query, value, mask)) return fused(query, key, value, options);
+  const weights = attentionWeights(query, key, options);
+  return matmul(p === 0 ? weights : dropout(weights, { p, generator }), value);
 }
 
-/** The weights [..., l, s] with which values are averaged; options as `scaledDotProductAttention`. */
-export function attentionWeights(query: Tensor, key: Tensor, options: AttentionOptions): Tensor {
+/** Widths up to which 8 queries and 8 keys fit a thread's scratch memory. */
+const WIDEST = 4096;
+
+/** The one rule: attention is one operation, unless the mask's gradient is asked for: a matrix of scores itself. */
+function isFusable(query: Tensor, value: Tensor, mask: Tensor | null): boolean {
+  const width = Math.max(query.shape[query.ndim - 1], value.shape[value.ndim - 1]);
+  return width <= WIDEST && !mask?.requiresGrad;
+}
+
+/** By the record `attention`: operands of one dtype, leading dimensions alike and at least one. */
+function fused(query: Tensor, key: Tensor, value: Tensor, options: AttentionOptions): Tensor {
+  const name = "scaledDotProductAttention";
+  const { l, s, mask, isCausal, scale } = checkScores(query, key, options);
+  const floats = [query, key, value].map(toFloat);
+  const dtype = floats.some((x) => x.dtype === "float64") ? "float64" : "float32";
+  const operands = floats.map((x) => cast(x, dtype));
+  if (mask !== null) {
+    const zero = zeros([], { dtype, device: mask.device });
+    const added = isFloat(mask.dtype) ? cast(mask, dtype) : where(ne(mask, 0), zero, -Infinity);
+    operands.push(expand(added, [...mask.shape.slice(0, -2), l, s]));
+  }
+  let lead: Shape = [];
+  for (const x of operands) lead = broadcastShapes(name, lead, x.shape.slice(0, -2));
+  const heads = lead.length === 0 ? [1] : lead;
+  const inputs = operands.map((x) => expand(x, [...heads, ...x.shape.slice(-2)]));
+  const attrs = { isCausal, scale, ...drawDropout(name, options.dropout ?? 0, options.generator) };
+  const y = transpose(run(mask === null ? attentionOp : maskedAttentionOp, inputs, attrs), -2, -3);
+  return lead.length === 0 ? reshape(y, y.shape.slice(1)) : y;
+}
+
+interface Scores {
+  /** Queries and keys. */
+  l: number;
+  s: number;
+  mask: Tensor | null;
+  isCausal: boolean;
+  scale: number;
+}
+
+/** The options with their defaults, checked against the shapes. */
+function checkScores(query: Tensor, key: Tensor, options: AttentionOptions): Scores {
   const e = query.shape[query.ndim - 1];
   if (query.ndim < 2 || key.ndim < 2 || key.shape[key.ndim - 1] !== e) {
     throw new ShapeError(
@@ -64,6 +107,22 @@ export function attentionWeights(query: Tensor, key: Tensor, options: AttentionO
   }
   const { mask = null, isCausal = false, scale = 1 / Math.sqrt(e) } = options;
   const [l, s] = [query.shape[query.ndim - 2], key.shape[key.ndim - 2]];
+  const fits = (extent: number | undefined, n: number): boolean => extent === n || extent === 1;
+  if (
+    mask !== null &&
+    (!fits(mask.shape[mask.ndim - 1], s) || !fits(mask.shape[mask.ndim - 2] ?? 1, l))
+  ) {
+    throw new ShapeError(
+      `scaledDotProductAttention: mask ${formatShape(mask.shape)} for ${l} queries and ${s} keys; ` +
+        `expected something that broadcasts to [..., ${l}, ${s}]`,
+    );
+  }
+  return { l, s, mask, isCausal, scale };
+}
+
+/** The weights [..., l, s] with which values are averaged; options as `scaledDotProductAttention`. */
+export function attentionWeights(query: Tensor, key: Tensor, options: AttentionOptions): Tensor {
+  const { l, s, mask, isCausal, scale } = checkScores(query, key, options);
   const past = isCausal
     ? ge(
         unsqueeze(arange(l, undefined, 1, { device: query.device }), 1),
@@ -73,13 +132,6 @@ export function attentionWeights(query: Tensor, key: Tensor, options: AttentionO
   const scores = matmul(mul(query, scale), transpose(key, -1, -2));
   if (mask === null) {
     return softmax(past === null ? scores : where(past, scores, -Infinity), -1);
-  }
-  const fits = (extent: number | undefined, n: number): boolean => extent === n || extent === 1;
-  if (!fits(mask.shape[mask.ndim - 1], s) || !fits(mask.shape[mask.ndim - 2] ?? 1, l)) {
-    throw new ShapeError(
-      `scaledDotProductAttention: mask ${formatShape(mask.shape)} for ${l} queries and ${s} keys; ` +
-        `expected something that broadcasts to [..., ${l}, ${s}]`,
-    );
   }
   const added = isFloat(mask.dtype);
   const open = added ? ne(mask, -Infinity) : ne(mask, 0);
@@ -91,20 +143,28 @@ export function attentionWeights(query: Tensor, key: Tensor, options: AttentionO
   return where(idle, 0, softmax(where(sound, biased, -Infinity), -1));
 }
 
-/** Heads of keys or values repeated, so that there are as many as heads of queries. */
-function shareHeads(x: Tensor, query: Tensor): Tensor {
+/** Heads of queries in groups, each of which shares a head of keys and values; nothing is copied. */
+function grouped(query: Tensor, key: Tensor, value: Tensor, options: AttentionOptions): Tensor {
   const heads = query.shape[query.ndim - 3];
-  const own = x.shape[x.ndim - 3];
-  if (query.ndim < 3 || x.ndim < 3 || heads % own !== 0) {
+  const own = key.shape[key.ndim - 3];
+  for (const x of [key, value]) {
+    if (query.ndim >= 3 && x.ndim >= 3 && heads % own === 0 && x.shape[x.ndim - 3] === own)
+      continue;
     throw new ShapeError(
       `scaledDotProductAttention: enableGqa with query ${formatShape(query.shape)} and ${formatShape(x.shape)}; ` +
         "expected [..., heads, l, e] and [..., groups, s, e] with heads a multiple of groups",
     );
   }
-  const lead = x.shape.slice(0, -2);
-  const matrix = x.shape.slice(-2);
-  const repeated = expand(unsqueeze(x, x.ndim - 2), [...lead, heads / own, ...matrix]);
-  return reshape(repeated, [...lead.slice(0, -1), heads, ...matrix]);
+  const split = (x: Tensor): Tensor =>
+    reshape(x, [...x.shape.slice(0, -3), own, heads / own, ...x.shape.slice(-2)]);
+  const share = (x: Tensor): Tensor => unsqueeze(x, x.ndim - 2);
+  let { mask = null } = options;
+  if (mask !== null && mask.ndim > 2) {
+    mask = mask.shape[mask.ndim - 3] === heads ? split(mask) : share(mask);
+  }
+  const each = { ...options, mask, enableGqa: false };
+  const y = scaledDotProductAttention(split(query), share(key), share(value), each);
+  return reshape(y, [...y.shape.slice(0, -4), heads, ...y.shape.slice(-2)]);
 }
 
 export interface RotaryOptions {

@@ -9,7 +9,7 @@ import type { Tensor } from "../tensor.ts";
 import { inputShape, toFloat } from "./common.ts";
 import { mul } from "./arithmetic.ts";
 
-interface DropoutAttrs {
+export interface DropoutAttrs {
   p: number;
   seed: number;
   call: number;
@@ -22,26 +22,35 @@ function mix(h: number): number {
   return (h ^ (h >>> 16)) >>> 0;
 }
 
+/** Is element i (row-major) one of those that stay? */
+export function keeps({ p, seed, call }: DropoutAttrs, i: number): boolean {
+  return mix(i ^ mix(seed ^ mix(call))) >= p * 2 ** 32;
+}
+
 const dropoutOp: Op<DropoutAttrs> = defineOp<DropoutAttrs>({
   name: "dropout",
   kind: "dropout",
   wasm: "dropout",
-  reference: (
-    [x]: readonly NdArray[],
-    [y]: readonly NdArray[],
-    { p, seed, call }: DropoutAttrs,
-  ) => {
-    const threshold = p * 2 ** 32;
-    const scale = 1 / (1 - p);
-    const key = mix(seed ^ mix(call));
-    for (let i = 0; i < y.data.length; i++) {
-      y.data[i] = mix(i ^ key) >= threshold ? x.data[i] * scale : 0;
-    }
+  reference: ([x]: readonly NdArray[], [y]: readonly NdArray[], attrs: DropoutAttrs) => {
+    const scale = 1 / (1 - attrs.p);
+    for (let i = 0; i < y.data.length; i++) y.data[i] = keeps(attrs, i) ? x.data[i] * scale : 0;
   },
   shape: inputShape,
   // The mask is a function of position, seed and call: the gradient passes through it again.
   vjp: (dy, _context, attrs) => [run(dropoutOp, [dy], attrs)],
 });
+
+/** Which elements a dropout keeps; takes a call number of the generator. */
+export function drawDropout(
+  op: string,
+  p: number,
+  generator: Generator = defaultGenerator(),
+): DropoutAttrs {
+  if (!(p >= 0 && p <= 1)) throw new ValueError(`${op}: p is ${p}; expected 0 to 1`);
+  if (p === 0) return { p, seed: 0, call: 0 };
+  const seed = (generator.seed ^ (generator.seed / 2 ** 32)) >>> 0;
+  return { p, seed, call: p === 1 ? 0 : generator.nextCall() >>> 0 };
+}
 
 export interface DropoutOptions {
   /** Probability that an element becomes 0. Default 0.5. */
@@ -57,10 +66,8 @@ export interface DropoutOptions {
  * elements on every device and for any number of threads.
  */
 export function dropout(x: Tensor, options: DropoutOptions = {}): Tensor {
-  const { p = 0.5, training = true, generator = defaultGenerator() } = options;
-  if (!(p >= 0 && p <= 1)) throw new ValueError(`dropout: p is ${p}; expected 0 to 1`);
-  if (!training || p === 0) return x;
-  if (p === 1) return mul(x, 0);
-  const seed = (generator.seed ^ (generator.seed / 2 ** 32)) >>> 0;
-  return run(dropoutOp, [toFloat(x)], { p, seed, call: generator.nextCall() >>> 0 });
+  const { p = 0.5, training = true, generator } = options;
+  const attrs = drawDropout("dropout", training ? p : 0, generator);
+  if (attrs.p === 0) return x;
+  return p === 1 ? mul(x, 0) : run(dropoutOp, [toFloat(x)], attrs);
 }

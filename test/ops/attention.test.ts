@@ -86,6 +86,64 @@ attention("dropout zeroes weights and keeps their mean", () => {
   });
 });
 
+attention("dropout drops the same weights as `dropout` on the matrix of them", () => {
+  scope(() => {
+    const [q, k, v] = [draw([2, 5, 3], 1), draw([2, 9, 3], 2), draw([2, 9, 4], 3)];
+    const weights = rl.softmax(rl.matmul(rl.div(q, Math.sqrt(3)), rl.transpose(k, 1, 2)), -1);
+    for (const p of [0.4, 1]) {
+      const options = () => ({ generator: new rl.Generator(5) });
+      const expected = rl.matmul(rl.dropout(weights, { p, ...options() }), v);
+      const found = rl.scaledDotProductAttention(q, k, v, { dropout: p, ...options() });
+      near(found.dataSync(), expected.dataSync());
+    }
+  });
+});
+
+attention("a mask that requires a gradient changes nothing but that it gets one", () => {
+  for (const device of ["cpu", "reference"] as const) {
+    const play = (learned: boolean): ArrayLike<number>[] =>
+      scope(() => {
+        const generator = new rl.Generator(4);
+        const inputs = [3, 4, 4].map((n) => rl.randn([2, n, 4], { generator, device }));
+        for (const x of inputs) x.requiresGrad = true;
+        const mask = rl.randn([2, 3, 4], { generator, device, requiresGrad: learned });
+        const [q, k, v] = inputs;
+        const y = rl.scaledDotProductAttention(q, k, v, { mask });
+        y.backward(rl.onesLike(y));
+        assert.is(mask.grad !== null, learned);
+        return [y, ...inputs.map((x) => x.grad!)].map((x) => x.dataSync());
+      });
+    const composed = play(true);
+    play(false).forEach((values, i) => near(values, composed[i], device === "cpu" ? 1e-6 : 1e-12));
+  }
+});
+
+attention("memory grows with the length, not with its square", () => {
+  const peak = (t: number): number => {
+    const before = rl.memory().bytes;
+    return scope(() => {
+      const q = rl.randn([4, t, 16], { requiresGrad: true });
+      const y = rl.scaledDotProductAttention(q, q, q, { isCausal: true });
+      const bytes = rl.memory().bytes - before;
+      y.backward(rl.onesLike(y));
+      return bytes;
+    });
+  };
+  const [short, long] = [peak(256), peak(1024)];
+  assert.is(long, 4 * short);
+});
+
+attention("NaN in one query stays in its row", () => {
+  scope(() => {
+    const values = Float32Array.from({ length: 20 }, (_, i) => Math.sin(i));
+    values[9] = NaN;
+    const q = tensor(values, { shape: [5, 4] });
+    const [k, v] = [rl.ones([7, 4]), rl.ones([7, 2])];
+    const y = rl.scaledDotProductAttention(q, k, v).dataSync();
+    y.forEach((value, i) => assert.is(Number.isNaN(value), i === 4 || i === 5, `${i}`));
+  });
+});
+
 attention("rotary embedding turns pairs by position", () => {
   scope(() => {
     const x = tensor([[1, 2, 3, 4]], { device: "reference" });

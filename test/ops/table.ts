@@ -990,6 +990,12 @@ export const rows: readonly Row[] = [
       {
         f: (q, k, v) => rl.scaledDotProductAttention(q, k, v, { isCausal: true, scale: 0.3 }),
         shapes: [
+          // More than a block of queries and of keys, in [batch, heads, time, width].
+          [
+            [1, 2, 133, 9],
+            [1, 2, 140, 9],
+            [1, 1, 140, 6],
+          ],
           [
             [2, 2, 3, 4],
             [2, 2, 5, 4],
@@ -1013,6 +1019,17 @@ export const rows: readonly Row[] = [
         ],
       },
       {
+        f: (q, k, v) =>
+          rl.scaledDotProductAttention(q, k, v, { dropout: 0.3, generator: new rl.Generator(3) }),
+        shapes: [
+          [
+            [3, 20, 4],
+            [3, 270, 4],
+            [3, 270, 5],
+          ],
+        ],
+      },
+      {
         f: (q, k, v, mask) => rl.scaledDotProductAttention(q, k, v, { mask, isCausal: true }),
         shapes: [
           [
@@ -1030,8 +1047,26 @@ export const rows: readonly Row[] = [
         ],
       },
       {
+        f: (q, k, v, mask) =>
+          rl.scaledDotProductAttention(q, k, v, { mask: rl.div(mask, 2), isCausal: true }),
+        shapes: [
+          [
+            [2, 11, 4],
+            [2, 13, 4],
+            [2, 13, 3],
+            [2, 1, 11, 13],
+          ],
+        ],
+        domain: [{}, {}, {}, { integers: true, low: -3, high: 3 } as const],
+      },
+      {
         f: (q, k, v) => rl.scaledDotProductAttention(q, k, v, { enableGqa: true }),
         shapes: [
+          [
+            [2, 6, 5, 4],
+            [2, 2, 5, 4],
+            [2, 2, 5, 4],
+          ],
           [
             [4, 3, 4],
             [2, 5, 4],

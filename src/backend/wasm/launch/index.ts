@@ -1,5 +1,6 @@
 /** What the cpu backend runs: one launcher per kind. */
 import type { Launcher } from "../runtime.ts";
+import { attentionLaunchers } from "./attention.ts";
 import { convLaunchers } from "./conv.ts";
 import { dropout } from "./dropout.ts";
 import { accumulate, map, where, zip } from "./elementwise.ts";
@@ -40,6 +41,7 @@ export const launchers: Readonly<Record<string, Launcher>> = {
   avgPool2d,
   avgPool2dGrad,
   dropout,
+  ...attentionLaunchers,
   ...matmulLaunchers,
   ...convLaunchers,
   ...indexingLaunchers,
