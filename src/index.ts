@@ -91,6 +91,8 @@ export type { PadOptions } from "./ops/pad.ts";
 export { pad } from "./ops/pad.ts";
 export type { AvgPoolOptions, MaxPoolOptions } from "./ops/pool.ts";
 export { avgPool2d, maxPool2d } from "./ops/pool.ts";
+export type { MaxUnpoolOptions } from "./ops/unpool.ts";
+export { maxPool2dWithIndices, maxUnpool2d } from "./ops/unpool.ts";
 export type { DropoutOptions } from "./ops/random.ts";
 export { dropout } from "./ops/random.ts";
 export type { RecurrentState, RecurrentWeights, SequenceOptions } from "./ops/recurrent.ts";

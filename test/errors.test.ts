@@ -643,6 +643,18 @@ const cases: [what: string, kind: Kind, f: () => unknown, message: string][] = [
     'upsample: alignCorners is true with mode "nearest-exact"; it needs mode "bilinear" or "bicubic"',
   ],
   [
+    "maxUnpool2d",
+    rl.ShapeError,
+    () => rl.maxUnpool2d(ones([1, 1, 2, 2]), rl.zeros([1, 1, 2, 3], { dtype: "int32" }), 2),
+    "maxUnpool2d: input [1, 1, 2, 2] and indices [1, 1, 2, 3]; expected both [n, c, oh, ow]",
+  ],
+  [
+    "maxUnpool2d places",
+    rl.ValueError,
+    () => rl.maxUnpool2d(ones([1, 1, 1, 1]), rl.full([1, 1, 1, 1], 4, { dtype: "int32" }), 2),
+    "maxUnpool2d: index 4 is outside of the 4 places of a channel; give the outputSize that was pooled",
+  ],
+  [
     "prelu",
     rl.ShapeError,
     () => rl.prelu(ones([2, 3, 4]), ones([2])),

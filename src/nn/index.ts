@@ -1,4 +1,25 @@
 /** Everything that stands under `nn`. */
+export {
+  CELU,
+  ELU,
+  GLU,
+  Hardshrink,
+  Hardsigmoid,
+  Hardswish,
+  Hardtanh,
+  LogSigmoid,
+  LogSoftmax,
+  Mish,
+  PReLU,
+  ReLU6,
+  SELU,
+  Softmax,
+  Softplus,
+  Softshrink,
+  Softsign,
+  Tanhshrink,
+  Threshold,
+} from "./activation.ts";
 export { MultiheadAttention } from "./attention.ts";
 export type { AttentionMasks, MultiheadAttentionOptions } from "./attention.ts";
 export { BatchNorm1d, BatchNorm2d, recalibrateBatchNorm } from "./batch-norm.ts";

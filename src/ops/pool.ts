@@ -1,6 +1,7 @@
 /** Two-dimensional pooling. */
 import type { NdArray } from "../backend/backend.ts";
 import { ShapeError, ValueError } from "../errors.ts";
+import type { Op } from "../op.ts";
 import { defineOp, run } from "../op.ts";
 import { formatShape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
@@ -30,7 +31,7 @@ export interface AvgPoolOptions {
   countIncludePad?: boolean;
 }
 
-interface PoolAttrs {
+export interface PoolAttrs {
   kernelSize: Pair;
   stride: Pair;
   padding: Pair;
@@ -81,7 +82,7 @@ function eachWindow(
   }
 }
 
-const maxPoolOp = defineOp<PoolAttrs>({
+export const maxPoolOp: Op<PoolAttrs> = defineOp<PoolAttrs>({
   name: "maxPool2d",
   kind: "maxPool2d",
   wasm: "max_pool2d",
@@ -187,7 +188,7 @@ const avgPoolGradOp = defineOp<PoolAttrs & { xShape: readonly number[] }>({
   shape: (_inputs, { xShape }) => xShape,
 });
 
-function poolAttrs(
+export function poolAttrs(
   op: string,
   x: Tensor,
   kernelSize: number | Pair,

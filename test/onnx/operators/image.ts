@@ -51,8 +51,7 @@ function shares(whole: Tensor, wanted: Pair, mode: string): [Pair, Pair] {
   return mode === "SAME_UPPER" ? [less, more] : [more, less];
 }
 
-function maxPool(node: Node): Tensor {
-  if (node.outputCount > 1) throw new NotApplicable("maxPool2d gives no indices");
+function maxPool(node: Node): Tensor | Tensor[] {
   const x = asImage(node, node.x());
   const windows = windowsOf(node, x, [1, 1]);
   const even = symmetric(windows, true);
@@ -60,7 +59,33 @@ function maxPool(node: Node): Tensor {
   const { kernel, stride, dilation, before } = windows;
   const padding: Pair = even ? before : [0, 0];
   const ceilMode = node.number("ceil_mode", 0) === 1;
-  return like(node, rl.maxPool2d(input, kernel, { stride, dilation, padding, ceilMode }));
+  const options = { stride, dilation, padding, ceilMode };
+  if (node.outputCount === 1) return like(node, rl.maxPool2d(input, kernel, options));
+  if (!even || node.x().ndim !== 4) throw new NotApplicable("indices of a border added before");
+  const { values, indices } = rl.maxPool2dWithIndices(input, kernel, options);
+  return [values, places(indices, x, node.number("storage_order", 0) === 1)];
+}
+
+/** Of each channel: from places row by row to places in the whole tensor, by columns if so asked. */
+function places(indices: Tensor, x: Tensor, byColumns: boolean): Tensor {
+  const [n, c, h, w] = x.shape;
+  const column = rl.remainder(indices, w);
+  const row = rl.trunc(rl.div(indices, w)).to("int32");
+  const inside = byColumns ? rl.add(rl.mul(column, h), row) : indices;
+  return rl.add(inside, rl.mul(rl.reshape(rl.arange(n * c), [n, c, 1, 1]), h * w));
+}
+
+/** Places are in the whole tensor, of the standard size; a larger one asked for has zeros behind. */
+function maxUnpool(node: Node): Tensor {
+  const [x, indices] = [node.x(), node.x(1)];
+  const [n, c, oh, ow] = x.shape;
+  const kernel = pairs(node, "kernel_shape", 1)!;
+  const stride = pairs(node, "strides", 1) ?? [1, 1];
+  const [h, w] = [(oh - 1) * stride[0] + kernel[0], (ow - 1) * stride[1] + kernel[1]];
+  const first = rl.mul(rl.reshape(rl.arange(n * c), [n, c, 1, 1]), h * w);
+  const y = rl.maxUnpool2d(x, rl.sub(indices, first), kernel, { stride });
+  const wanted = node.values(2)?.slice(2) ?? [h, w];
+  return rl.pad(y, [0, wanted[1] - w, 0, wanted[0] - h]);
 }
 
 /** Where avgPool2d cannot have the border: means of x and of ones with it, divided. */
@@ -175,6 +200,7 @@ export const image: Operators = {
   ConvTranspose: convTranspose,
   LRN: localResponse,
   MaxPool: maxPool,
+  MaxUnpool: maxUnpool,
   Resize: resize,
   Upsample: resize,
 };

@@ -1,0 +1,85 @@
+/** Where the largest elements of windows are, and the way back: maximum pooling undone. */
+import { ShapeError, ValueError } from "../errors.ts";
+import { runAll } from "../op.ts";
+import { formatShape, sameShape } from "../shape.ts";
+import type { Tensor } from "../tensor.ts";
+import { checkDType } from "../tensor.ts";
+import { reshape } from "./broadcast.ts";
+import type { Pair } from "./conv.ts";
+import { pairOf } from "./conv.ts";
+import { zeros } from "./creation.ts";
+import { gather, scatterAdd } from "./indexing.ts";
+import type { MaxPoolOptions } from "./pool.ts";
+import { maxPoolOp, poolAttrs } from "./pool.ts";
+import type { Extremes } from "./reduce.ts";
+
+/** [n, c, h, w] → [n, c, h·w] */
+function flatPlanes(x: Tensor): Tensor {
+  const [n, c, h, w] = x.shape;
+  return reshape(x, [n, c, h * w]);
+}
+
+/**
+ * `maxPool2d` and the place of each element in its channel, row · w + column: values and indices (int32)
+ * [n, c, oh, ow]. What `maxUnpool2d` takes.
+ */
+export function maxPool2dWithIndices(
+  x: Tensor,
+  kernelSize: number | Pair,
+  options: MaxPoolOptions = {},
+): Extremes {
+  const attrs = poolAttrs("maxPool2dWithIndices", x, kernelSize, options);
+  const [pooled, indices] = runAll(maxPoolOp, [x], attrs);
+  if (!x.requiresGrad) return { values: pooled, indices };
+  const values = gather(flatPlanes(x), 2, flatPlanes(indices));
+  return { values: reshape(values, indices.shape), indices };
+}
+
+export interface MaxUnpoolOptions {
+  /** Default: the kernel's size. */
+  stride?: number | Pair;
+  /** What the pooling had. Default 0. */
+  padding?: number | Pair;
+  /** Rows and columns of the result. Default: (oh - 1)·stride - 2·padding + kernelSize. */
+  outputSize?: Pair;
+}
+
+/**
+ * Zeros with the elements of x at the places of their channels that `indices` (int32) names, as
+ * torch.nn.functional.max_unpool2d: x and indices [n, c, oh, ow] → [n, c, h, w]. Elements that windows
+ * had in common are added up.
+ */
+export function maxUnpool2d(
+  x: Tensor,
+  indices: Tensor,
+  kernelSize: number | Pair,
+  options: MaxUnpoolOptions = {},
+): Tensor {
+  const op = "maxUnpool2d";
+  const kernel = pairOf(op, "kernelSize", kernelSize, 1, 1);
+  const stride = pairOf(op, "stride", options.stride, kernel, 1);
+  const padding = pairOf(op, "padding", options.padding, 0, 0);
+  checkDType(op, x, ["float32", "float64"]);
+  checkDType(op, indices, ["int32"]);
+  if (x.ndim !== 4 || !sameShape(x.shape, indices.shape)) {
+    throw new ShapeError(
+      `${op}: input ${formatShape(x.shape)} and indices ${formatShape(indices.shape)}; expected both [n, c, oh, ow]`,
+    );
+  }
+  const standard = kernel.map(
+    (extent, d) => (x.shape[d + 2] - 1) * stride[d] - 2 * padding[d] + extent,
+  );
+  const [h, w] = pairOf(op, "outputSize", options.outputSize, standard as [number, number], 1);
+  const [n, c] = x.shape;
+  if (indices.size > 0) checkPlaces(op, indices, h * w);
+  const empty = zeros([n, c, h * w], { dtype: x.dtype, device: x.device });
+  return reshape(scatterAdd(empty, 2, flatPlanes(indices), flatPlanes(x)), [n, c, h, w]);
+}
+
+function checkPlaces(op: string, indices: Tensor, size: number): void {
+  const outside = indices.dataSync().find((place) => place < 0 || place >= size);
+  if (outside === undefined) return;
+  throw new ValueError(
+    `${op}: index ${outside} is outside of the ${size} places of a channel; give the outputSize that was pooled`,
+  );
+}
