@@ -233,6 +233,28 @@ export class FilterAdjoint {
   }
 }
 
+/** Bᵀ of F(2, 3) at 0, ±1 and ∞: four inputs to four frequencies. */
+@final
+export class SmallData {
+  @inline
+  static put(x0: v128, x1: v128, x2: v128, x3: v128, to: usize, step: usize): void {
+    v128.store(to, f32x4.sub(x0, x2));
+    v128.store(to + step, f32x4.add(x1, x2));
+    v128.store(to + step * 2, f32x4.sub(x2, x1));
+    v128.store(to + step * 3, f32x4.sub(x1, x3));
+  }
+}
+
+/** Aᵀ of F(2, 3): four frequencies to two results. */
+@final
+export class SmallResult {
+  @inline
+  static put(m0: v128, m1: v128, m2: v128, m3: v128, to: usize, step: usize): void {
+    v128.store(to, f32x4.add(m0, f32x4.add(m1, m2)));
+    v128.store(to + step, f32x4.sub(f32x4.sub(m1, m2), m3));
+  }
+}
+
 /**
  * The second pass of a transform from six lines: line j, whose six vectors lie 96 bytes apart at
  * `from + 16·j`, goes to `to + nt·j`, `step` bytes apart. n lines.

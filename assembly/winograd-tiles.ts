@@ -1,7 +1,7 @@
 /**
- * Winograd's tiles between images and frequencies. Results are cut into tiles of 4 × 4, each
- * from 6 × 6 inputs; neighbours share two rows or columns of input. A tile that reaches over a border
- * travels through a patch of its own, where what is missing is 0.
+ * Winograd's tiles between images and frequencies. Results are cut into tiles of 4 × 4 (or 2 × 2), each
+ * from 6 × 6 (4 × 4) inputs; neighbours share two rows or columns of input. A tile that reaches over a
+ * border travels through a patch of its own, where what is missing is 0.
  *
  * Vectors hold the same place of four tiles (or four channels of one tile); vector f of 36
  * frequencies lies at `f · step` bytes.
@@ -14,7 +14,7 @@ import { DataAdjoint, result_adjoint_lines, result_lines, ResultAdjoint } from "
 /** Bytes of a Tile. */
 export const TILE: i32 = 96;
 /** Bytes of a patch: six rows of eight floats. */
-const PATCH: i32 = 192;
+export const PATCH: i32 = 192;
 /** What transforms need beside their operands: six lines of six vectors, four patches, one line. */
 const LINES: i32 = 576;
 export const WORKSPACE: i32 = (LINES + 4 * PATCH + 96 + 63) & ~63;
@@ -52,9 +52,9 @@ export class Tile {
   }
 }
 
-/** Tiles of one image. */
-export function tiles_of(plan: Plan): i32 {
-  return ((plan.outHeight + 3) >> 2) * ((plan.outWidth + 3) >> 2);
+/** Tiles of one image, of `size` × `size` results. */
+export function tiles_of(plan: Plan, size: i32 = 4): i32 {
+  return ((plan.outHeight + size - 1) / size) * ((plan.outWidth + size - 1) / size);
 }
 
 /**
@@ -70,9 +70,10 @@ export function locate_tiles(
   x: usize,
   y: usize,
   to: usize,
+  size: i32 = 4,
 ): void {
-  const across = (plan.outWidth + 3) >> 2;
-  const perImage = tiles_of(plan);
+  const across = (plan.outWidth + size - 1) / size;
+  const perImage = tiles_of(plan, size);
   for (let t = 0; t < padded; t++) {
     const tile = Tile.at(to);
     to += TILE;
@@ -82,19 +83,19 @@ export function locate_tiles(
     }
     const image = (first + t) / perImage;
     const place = first + t - image * perImage;
-    const oy = (place / across) << 2;
-    const ox = (place % across) << 2;
+    const oy = (place / across) * size;
+    const ox = (place % across) * size;
     const iy = oy - plan.padY;
     const ix = ox - plan.padX;
     const part = image * plan.groups + group;
     tile.input = x + <usize>(part * plan.channels) * plan.plane + ((iy * plan.width + ix) << 2);
     tile.result = y + ((<usize>(part * plan.filters * plan.pixels + oy * plan.outWidth + ox)) << 2);
     tile.top = max(0, -iy);
-    tile.bottom = min(6, plan.height - iy);
+    tile.bottom = min(size + 2, plan.height - iy);
     tile.left = max(0, -ix);
-    tile.right = min(6, plan.width - ix);
-    tile.rows = min(4, plan.outHeight - oy);
-    tile.columns = min(4, plan.outWidth - ox);
+    tile.right = min(size + 2, plan.width - ix);
+    tile.rows = min(size, plan.outHeight - oy);
+    tile.columns = min(size, plan.outWidth - ox);
     const p = changetype<usize>(tile);
     v128.store(p, within(0, tile.left, tile.right), 32);
     v128.store(p, within(4, tile.left, tile.right), 48);
@@ -114,7 +115,7 @@ function readable(): usize {
 }
 
 /** Copies what exists of a tile's inputs at `from` into a patch whose other places are 0 already. */
-function patch_input(tile: Tile, from: usize, rowBytes: usize, patch: usize): void {
+export function patch_input(tile: Tile, from: usize, rowBytes: usize, patch: usize): void {
   const p = changetype<usize>(tile);
   const low = v128.load(p, 32);
   const high = v128.load(p, 48);

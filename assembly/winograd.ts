@@ -20,6 +20,7 @@ import { add_inputs, locate_tiles, TILE, tiles_of, transform_inputs } from "./wi
 import { transform_results, WORKSPACE, write_results } from "./winograd-tiles";
 
 export { conv2d_winograd_filters_f32 } from "./winograd-filters";
+export * from "./winograd-small";
 export * from "./winograd-weights";
 
 const FREQUENCIES: usize = 36;

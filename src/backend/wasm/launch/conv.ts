@@ -65,10 +65,7 @@ const conv2d: Launcher = (rt, _kernel, inputs, [y], attrs) => {
   if (y.size === 0) return;
   const [x, weight] = inputs;
   const plan = makePlan(rt, x, weight, y, attrs);
-  if (isWinograd(weight, y, attrs) && rt.call("conv2d_winograd_fits", plan.pointer)) {
-    winogradForward(rt, plan.pointer, inputs, y, attrs);
-    return;
-  }
+  if (isWinograd(weight, y, attrs) && winogradForward(rt, plan.pointer, inputs, y, attrs)) return;
   let bias = inputs.length > 2 ? rt.dense(inputs[2]) : 0;
   if (plan.filters <= DIRECT_FILTERS) {
     const planes = y.shape[0] * y.shape[1];
@@ -91,10 +88,8 @@ const conv2d: Launcher = (rt, _kernel, inputs, [y], attrs) => {
 const conv2dGradInput: Launcher = (rt, _kernel, [dy, weight], [dx], attrs) => {
   if (dx.size === 0) return;
   const plan = makePlan(rt, dx, weight, dy, attrs);
-  if (isWinograd(weight, dy, attrs) && rt.call("conv2d_winograd_fits", plan.pointer)) {
-    winogradGradInput(rt, plan.pointer, [dy, weight], dx, attrs);
-    return;
-  }
+  const winograd = isWinograd(weight, dy, attrs);
+  if (winograd && winogradGradInput(rt, plan.pointer, [dy, weight], dx, attrs)) return;
   const packed = packWeight(rt, plan, weight, true);
   const jobs = rt.call("conv2d_grad_input_jobs", plan.pointer);
   const args = [plan.pointer, rt.dense(dy), packed, rt.pointer(dx)];

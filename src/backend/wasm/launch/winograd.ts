@@ -38,30 +38,75 @@ function packFilters(rt: Runtime, plan: number, weight: View, attrs: Attrs, tran
   return packed;
 }
 
-/** y = w ⋆ x + bias. `plan` from conv2d_plan; true if it was done here. */
+/** y = w ⋆ x + bias. `plan` from conv2d_plan; false where blocks of it do not fit. */
 export function winogradForward(
   rt: Runtime,
   plan: number,
   [x, weight, bias]: readonly View[],
   y: View,
   attrs: Attrs,
-): void {
+): boolean {
+  if (!rt.call("conv2d_winograd_fits", plan)) return false;
   const filters = packFilters(rt, plan, weight, attrs, false);
   const args = [plan, rt.dense(x), filters, bias ? rt.dense(bias) : 0, rt.pointer(y)];
   rt.parallel("conv2d_winograd_f32", rt.call("conv2d_winograd_jobs", plan), 1, args);
+  return true;
 }
 
+/** dx. Strict kernels take the form with the smaller error: see assembly/winograd-small.ts. */
 export function winogradGradInput(
   rt: Runtime,
   plan: number,
   [dy, weight]: readonly View[],
   dx: View,
   attrs: Attrs,
-): void {
+): boolean {
+  if (rt.call("conv2d_winograd_small")) return smallGradInput(rt, [dy, weight], dx, attrs);
+  if (!rt.call("conv2d_winograd_fits", plan)) return false;
   const filters = packFilters(rt, plan, weight, attrs, true);
   const args = [plan, rt.dense(dy), filters, rt.pointer(dx)];
   const jobs = rt.call("conv2d_winograd_grad_input_jobs", plan);
   rt.parallel("conv2d_winograd_grad_input_f32", jobs, 1, args);
+  return true;
+}
+
+/** dx as the convolution of dy with the filters turned round, by F(2 × 2, 3 × 3). */
+function smallGradInput(
+  rt: Runtime,
+  [dy, weight]: readonly View[],
+  dx: View,
+  attrs: Attrs,
+): boolean {
+  const padding = (attrs.padding as Pair).map((before) => 2 - before);
+  if (padding[0] < 0 || padding[1] < 0) return false;
+  const groups = attrs.groups as number;
+  const [images, all, height, width] = dy.shape;
+  const filters = weight.shape[1];
+  const channels = all / groups;
+  const plan = rt.scratch(64);
+  const extents = [height, width, dx.shape[2], dx.shape[3], 3, 3];
+  rt.call(
+    "conv2d_plan",
+    plan,
+    images,
+    channels,
+    filters,
+    groups,
+    ...extents,
+    1,
+    1,
+    ...padding,
+    1,
+    1,
+  );
+  if (!rt.call("conv2d_winograd2_fits", plan)) return false;
+  const tile = rt.call("gemm_rows");
+  const packed = rt.scratch(groups * 16 * Math.ceil(filters / tile) * tile * channels * 4);
+  const grain = Math.ceil(FILTER_JOB / (filters * 16));
+  rt.parallel("conv2d_winograd2_filters_f32", all, grain, [plan, rt.dense(weight), packed]);
+  const args = [plan, rt.dense(dy), packed, rt.pointer(dx)];
+  rt.parallel("conv2d_winograd2_f32", rt.call("conv2d_winograd2_jobs", plan), 1, args);
+  return true;
 }
 
 export function winogradGradWeight(
