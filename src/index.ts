@@ -66,6 +66,8 @@ export * from "./ops/creation.ts";
 export * from "./ops/arithmetic.ts";
 export * from "./ops/compare.ts";
 export { einsum } from "./ops/einsum.ts";
+export type { GridSampleOptions } from "./ops/grid-sample.ts";
+export { gridSample } from "./ops/grid-sample.ts";
 export * from "./ops/hyperbolic.ts";
 export * from "./ops/math.ts";
 export type { GroupNormOptions, LayerNormOptions, RmsNormOptions } from "./ops/layer-norm.ts";

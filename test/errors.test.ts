@@ -655,6 +655,18 @@ const cases: [what: string, kind: Kind, f: () => unknown, message: string][] = [
     "maxUnpool2d: index 4 is outside of the 4 places of a channel; give the outputSize that was pooled",
   ],
   [
+    "gridSample",
+    rl.ShapeError,
+    () => rl.gridSample(ones([1, 1, 2, 2]), ones([1, 2, 2, 3])),
+    "gridSample: input [1, 1, 2, 2] and grid [1, 2, 2, 3]; expected [n, c, h, w] with at least one row and column, and [n, oh, ow, 2]",
+  ],
+  [
+    "gridSample mode",
+    rl.ValueError,
+    () => rl.gridSample(ones([1, 1, 2, 2]), ones([1, 2, 2, 2]), { mode: "cubic" as "bicubic" }),
+    'gridSample: mode is "cubic"; expected one of "bilinear", "nearest", "bicubic"',
+  ],
+  [
     "prelu",
     rl.ShapeError,
     () => rl.prelu(ones([2, 3, 4]), ones([2])),

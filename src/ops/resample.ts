@@ -177,9 +177,8 @@ function linear(n: number, m: number, step: number, alignCorners: boolean): Band
 
 /** Weights of the four pixels around a point t beyond the second, by cubic convolution with a = -0.75. */
 function cubicWeights(t: number): number[] {
-  const a = -0.75;
-  const near = (x: number): number => ((a + 2) * x - (a + 3)) * x * x + 1;
-  const far = (x: number): number => ((x - 5) * x + 8) * x * a - 4 * a;
+  const near = (x: number): number => (1.25 * x - 2.25) * x * x + 1;
+  const far = (x: number): number => ((-0.75 * x + 3.75) * x - 6) * x + 3;
   return [far(t + 1), near(t), near(1 - t), far(2 - t)];
 }
 

@@ -194,10 +194,19 @@ function nearestRule(
   throw new NotApplicable(`upsample takes other pixels than ${transform} with ${rounding}`);
 }
 
+function gridSample(node: Node): Tensor {
+  return rl.gridSample(node.x(), node.x(1), {
+    mode: node.text("mode", "bilinear") as "bilinear",
+    paddingMode: node.text("padding_mode", "zeros") as "zeros",
+    alignCorners: node.number("align_corners", 0) === 1,
+  });
+}
+
 export const image: Operators = {
   AveragePool: averagePool,
   Conv: conv,
   ConvTranspose: convTranspose,
+  GridSample: gridSample,
   LRN: localResponse,
   MaxPool: maxPool,
   MaxUnpool: maxUnpool,
