@@ -1,6 +1,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { RoadlessError, ValueError } from "../src/errors.ts";
+import { RoadlessError, ShapeError, ValueError } from "../src/errors.ts";
+import { randperm } from "../src/index.ts";
 import {
   defaultGenerator,
   fillIntegers,
@@ -163,6 +164,24 @@ random("manualSeed restarts the default generator", () => {
   assert.equal(permutation(50, defaultGenerator()), first);
   manualSeed(12);
   assert.not.equal(permutation(50, defaultGenerator()), first);
+});
+
+random("randperm holds every number once, in an order that follows from the generator", () => {
+  const draw = (seed: number) => {
+    const order = randperm(20, { generator: new Generator(seed) });
+    assert.equal([order.shape, order.dtype], [[20], "int32"]);
+    return [...order.dataSync()];
+  };
+  const order = draw(3);
+  assert.equal(order, [...permutation(20, new Generator(3))]);
+  assert.not.equal(order, draw(4));
+  const sorted = order.toSorted((a, b) => a - b);
+  assert.equal(sorted, [...sorted.keys()]);
+  assert.equal(randperm(0).shape, [0]);
+  assert.throws(
+    () => randperm(-1),
+    (error: unknown) => error instanceof ShapeError && /^randperm: /.test(error.message),
+  );
 });
 
 /** Mean, variance and the third and fourth standardized moments. */

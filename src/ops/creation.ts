@@ -5,7 +5,7 @@ import { backendOf } from "../device.ts";
 import { ShapeError, ValueError } from "../errors.ts";
 import { runInPlace } from "../op.ts";
 import type { Generator } from "../random.ts";
-import { defaultGenerator, fillIntegers, fillNormal, fillUniform } from "../random.ts";
+import { defaultGenerator, fillIntegers, fillNormal, fillUniform, permutation } from "../random.ts";
 import type { Shape } from "../shape.ts";
 import { checkShape, formatShape, sizeOf } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
@@ -248,4 +248,10 @@ export function randint(
     fillIntegers(out, generator, low, high);
     return out;
   });
+}
+
+/** The numbers 0 to n - 1 in random order, int32; all orders are equally likely. */
+export function randperm(n: number, options: RandomOptions = {}): Tensor {
+  const { generator = defaultGenerator() } = options;
+  return make("randperm", [n], options, "int32", () => permutation(n, generator));
 }
