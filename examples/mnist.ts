@@ -2,12 +2,13 @@
  * Trains a network on the 60,000 images of MNIST: `npm run mnist`, or with `-- --help`.
  *
  * The default is the example that Schedule-Free's authors publish: the network below and
- * AdamWScheduleFree with lr 0.0025, which reach 98.7 % in one epoch. Press Ctrl-C at any time: as
- * there is no schedule that has to come to its end, the averaged weights x are ready to use then.
+ * AdamWScheduleFree with lr 0.0025, which reach 98.7 % in one epoch. `-- --model bncnn` is a smaller
+ * network with BatchNorm, which reaches 99 %. Press Ctrl-C at any time: as there is no schedule that
+ * has to come to its end, the averaged weights x are ready to use then.
  */
 import fs from "node:fs";
 import {
-  backend,
+  type ArrayDataset,
   crossEntropy,
   DataLoader,
   type Dataset,
@@ -16,14 +17,15 @@ import {
   nn,
   noGrad,
   optim,
-  RoadlessError,
+  recalibrateBatchNorm,
   saveSafetensors,
   type Tensor,
 } from "roadless";
+import { breathe, listenForCtrlC } from "./common/interrupt.ts";
+import { formatCount, formatTime, print, Progress, strong } from "./common/progress.ts";
+import { checkLoss, describeDevice, describeSize, formatSize, runExample } from "./common/run.ts";
 import { loadMnist } from "./mnist/data.ts";
-import { breathe, listenForCtrlC } from "./mnist/interrupt.ts";
-import { readSettings, type Settings, UsageError } from "./mnist/options.ts";
-import { endProgress, formatCount, formatTime, print, Progress, strong } from "./mnist/progress.ts";
+import { readSettings, type Settings } from "./mnist/options.ts";
 
 type Optimizer = optim.AdamWScheduleFree | optim.SGDScheduleFree;
 
@@ -46,10 +48,33 @@ class Cnn extends nn.Module {
   }
 }
 
+/** [n, 1, 28, 28] → [n, 10]: half the work of the one above, and a better result. */
+class BatchNormCnn extends nn.Module {
+  // BatchNorm subtracts the mean: a bias before it would have no effect.
+  conv1 = new nn.Conv2d(1, 32, 3, { bias: false });
+  bn1 = new nn.BatchNorm2d(32);
+  conv2 = new nn.Conv2d(32, 64, 3, { bias: false });
+  bn2 = new nn.BatchNorm2d(64);
+  conv3 = new nn.Conv2d(64, 64, 3, { bias: false });
+  bn3 = new nn.BatchNorm2d(64);
+  pool = new nn.MaxPool2d(2);
+  fc = new nn.Linear(1024, 10);
+
+  forward(x: Tensor): Tensor {
+    x = this.bn1.forward(this.conv1.forward(x)).relu(); // [n, 32, 26, 26]
+    x = this.pool.forward(x); // [n, 32, 13, 13]
+    x = this.bn2.forward(this.conv2.forward(x)).relu(); // [n, 64, 11, 11]
+    x = this.bn3.forward(this.conv3.forward(x)).relu(); // [n, 64, 9, 9]
+    return this.fc.forward(this.pool.forward(x).flatten(1)); // [n, 64 · 4 · 4] → [n, 10]
+  }
+}
+
 function createModel(name: Settings["model"]): nn.Layer {
   switch (name) {
     case "cnn":
       return new Cnn();
+    case "bncnn":
+      return new BatchNormCnn();
     case "mlp":
       return new nn.Sequential(
         new nn.Flatten(),
@@ -102,12 +127,7 @@ async function trainEpoch(
     );
   }
   progress.stop(seen, `${describe()}  in ${formatTime(progress.seconds)}`);
-  if (!Number.isFinite(recentLoss)) {
-    throw new UsageError(
-      `--lr is ${optimizer.paramGroups[0].lr}, and the loss was ${recentLoss} after ${steps} steps; ` +
-        "expected a smaller learning rate",
-    );
-  }
+  checkLoss(recentLoss, steps, optimizer.paramGroups[0].lr);
   return steps;
 
   function describe(): string {
@@ -122,6 +142,7 @@ async function countCorrect(
   model: nn.Layer,
   optimizer: Optimizer,
   images: Dataset,
+  seenInTraining: ArrayDataset,
   stop: AbortSignal,
 ): Promise<number> {
   const progress = new Progress("testing x", images.length, { brief: true });
@@ -130,6 +151,9 @@ async function countCorrect(
 
   model.eval();
   optimizer.eval();
+  // Training gathered BatchNorm's statistics at y. (A model without BatchNorm is left as it is.)
+  const some = seenInTraining.take(Math.min(5000, seenInTraining.length));
+  recalibrateBatchNorm(model, new DataLoader(some, { batchSize: 200 }));
   for (const [x, y] of new DataLoader(images, { batchSize: 200 })) {
     await breathe();
     progress.update(seen, stop.aborted ? "Ctrl-C again quits without saving" : "");
@@ -152,15 +176,12 @@ async function main(settings: Settings): Promise<void> {
   const model = createModel(modelName);
   const optimizer = createOptimizer(model, settings);
 
-  const parameters = model.parameters().reduce((n, { size }) => n + size, 0);
   print(
-    `${modelName}, ${formatCount(parameters)} parameters; ${optimizer.constructor.name}, ` +
+    `${modelName}, ${describeSize(model)}; ${optimizer.constructor.name}, ` +
       `lr ${settings.lr}, batch size ${batchSize}, seed ${seed}`,
   );
-  const running = backend().capabilities();
   print(
-    `${formatCount(trainSet.length)} images to train, ${formatCount(testSet.length)} to test; ` +
-      `${running.device}, ${running.threads} thread${running.threads === 1 ? "" : "s"}, ${running.precision}`,
+    `${formatCount(trainSet.length)} images to train, ${formatCount(testSet.length)} to test; ${describeDevice()}`,
   );
 
   let steps = 0;
@@ -169,7 +190,7 @@ async function main(settings: Settings): Promise<void> {
   do {
     epoch++;
     steps += await trainEpoch(model, optimizer, loader, `epoch ${epoch}/${epochs}`, stop);
-    const correct = await countCorrect(model, optimizer, testSet, stop);
+    const correct = await countCorrect(model, optimizer, testSet, trainSet, stop);
     accuracy = correct / testSet.length;
     print(
       `test accuracy at x ${strong(`${(100 * accuracy).toFixed(2)} %`)} ` +
@@ -193,17 +214,9 @@ async function main(settings: Settings): Promise<void> {
     epochs: String(steps / loader.length),
     accuracy: String(accuracy),
   });
-  print(`saved ${settings.output} (${formatCount(fs.statSync(settings.output).size / 1000)} kB)`);
+  print(`saved ${settings.output} (${formatSize(fs.statSync(settings.output).size)})`);
+  optimizer.dispose();
+  model.dispose();
 }
 
-try {
-  const settings = readSettings(process.argv.slice(2));
-  if ("help" in settings) print(settings.help);
-  else await main(settings);
-} catch (error) {
-  endProgress();
-  // Where the message says all, a stack trace is in the way.
-  if (!(error instanceof UsageError || error instanceof RoadlessError)) throw error;
-  console.error(`mnist: ${error.message}`);
-  process.exitCode = error instanceof UsageError ? 2 : 1;
-}
+await runExample("mnist", readSettings, main);

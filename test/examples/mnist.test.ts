@@ -1,4 +1,3 @@
-import { spawn } from "node:child_process";
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
@@ -6,39 +5,15 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { loadMnist } from "../../examples/mnist/data.ts";
-import { readSettings, type Settings, UsageError } from "../../examples/mnist/options.ts";
+import { UsageError } from "../../examples/common/options.ts";
+import { readSettings, type Settings } from "../../examples/mnist/options.ts";
 import { loadSafetensors } from "../../src/io/index.ts";
+import { released, start as startExample } from "./start.ts";
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "roadless-mnist-"));
 const fileIn = (name: string) => path.join(folder, name);
 
-interface Ended {
-  code: number | null;
-  stdout: string;
-  stderr: string;
-}
-
-/** The example as a user starts it, without a terminal. */
-const start = (...args: string[]) => startWith([], ...args);
-
-function startWith(preload: string[], ...args: string[]) {
-  const all = [...preload, "--import", "tsx", "examples/mnist.ts", ...args];
-  const child = spawn(process.execPath, all, { stdio: ["ignore", "pipe", "pipe"] });
-  let stdout = "";
-  let stderr = "";
-  child.stdout.on("data", (data) => (stdout += data));
-  child.stderr.on("data", (data) => (stderr += data));
-  const ended = new Promise<Ended>((resolve) =>
-    child.on("close", (code) => resolve({ code, stdout, stderr })),
-  );
-  const printed = async (text: string) => {
-    while (!stdout.includes(text)) {
-      if (child.exitCode !== null) throw new Error(`ended without ${text}: ${stdout}${stderr}`);
-      await sleep(10);
-    }
-  };
-  return { child, ended, printed };
-}
+const start = (...args: string[]) => startExample("mnist", args);
 
 const options = suite("mnist options");
 
@@ -89,7 +64,7 @@ options("--help names every option", () => {
 });
 
 const refused: [args: string[], message: string][] = [
-  [["--model", "cmm"], '--model is "cmm"; expected cnn or mlp or linear'],
+  [["--model", "cmm"], '--model is "cmm"; expected cnn or bncnn or mlp or linear'],
   [["--optimizer=lion"], '--optimizer is "lion"; expected adamw or sgd'],
   [["--epochs", "0"], '--epochs is "0"; expected a whole number from 1 up'],
   [["--epochs", "1.5"], '--epochs is "1.5"; expected a whole number from 1 up'],
@@ -161,6 +136,7 @@ mnist("trains, prints plain lines, and saves x", async () => {
     /^epoch 2\/2 100 %  loss \d\.\d{4}  [\d,]+ images\/s  in 0:\d\d$/,
     /^test accuracy at x \d\d\.\d\d % \([\d,]+ of 10,000\)$/,
     /^saved .*linear\.safetensors \(32 kB\)$/,
+    released,
   ];
   assert.is(lines.length, expected.length, stdout);
   for (const [i, line] of expected.entries()) assert.match(lines[i], line);
@@ -184,6 +160,20 @@ mnist("trains, prints plain lines, and saves x", async () => {
   assert.ok(Number(accuracy) > 0.75, accuracy);
   // Weights at y or z would differ in hundreds of images, float32 sums in a few.
   assert.ok(Math.abs(countCorrect(file) - 10_000 * Number(accuracy)) < 5, accuracy);
+});
+
+mnist("BatchNorm's statistics are those of x, and are saved with it", async () => {
+  const file = fileIn("bncnn.safetensors");
+  const run = start("--model", "bncnn", "--limit", "1280", "--output", file);
+  const { code, stdout, stderr } = await run.ended;
+  assert.is(stderr, ""); // no warning that statistics belong to y
+  assert.is(code, 0);
+  const { tensors, metadata } = loadSafetensors(file);
+  assert.ok(Number(metadata.accuracy) > 0.85, metadata.accuracy);
+  const batches = tensors.get("bn1.num_batches_tracked")!.data[0];
+  assert.is(batches, 7); // the 1,280 images by 200, not the 20 batches of training
+  assert.ok(tensors.get("bn3.running_var")!.data.every((v) => v > 0 && v !== 1));
+  assert.match(stdout.trimEnd().split("\n").at(-1)!, released);
 });
 
 mnist("same seed, same file, whatever the number of threads", async () => {
@@ -247,7 +237,7 @@ mnist("Ctrl-C before the first step: the initial weights are tested and saved", 
   })`;
   const preload = ["--import", `data:text/javascript,${press}`];
   const args = ["--model", "linear", "--epochs", "3", "--output", file];
-  const { code, stdout, stderr } = await startWith(preload, ...args).ended;
+  const { code, stdout, stderr } = await startExample("mnist", args, preload).ended;
   assert.is(stderr, "");
   assert.is(code, 0);
   assert.match(stdout, /\nepoch 1\/3   0 %  no step  in 0:00\ntest accuracy at x [\d.]+ % /);

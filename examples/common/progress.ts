@@ -3,14 +3,19 @@ import { styleText } from "node:util";
 import cliProgress from "cli-progress";
 
 const terminal = process.stdout.isTTY === true && process.env.TERM !== "dumb";
-const colored = terminal && !process.env.NO_COLOR; // https://no-color.org
+export const colored = terminal && !process.env.NO_COLOR; // https://no-color.org
 const secondsPerLine = 5;
 
 // Who reads our output may be gone (Ctrl-C ends `| tee` too). The weights are to be saved all the same.
 process.stdout.on("error", () => {});
 
 export function print(line: string): void {
-  process.stdout.write(`${line}\n`);
+  write(`${line}\n`);
+}
+
+/** Text without the end of a line. */
+export function write(text: string): void {
+  process.stdout.write(text);
 }
 
 export function strong(text: string): string {
