@@ -162,4 +162,21 @@ scoped("a long chain needs no deep stack", () => {
   for (let i = 0; i < 20_000; i++) unused = unused.add(0);
 });
 
+scoped("max along dimension 0 of a 0-dimensional tensor passes its gradient on", () => {
+  for (const { pick } of [{ pick: rl.max }, { pick: rl.min }]) {
+    rl.full([1], 7, { dtype: "int32" }).dispose(); // what fresh memory may hold
+    const x = tensor(3, { requiresGrad: true });
+    pick(x, 0).values.backward();
+    assert.equal(numbers(x.grad), [1]);
+  }
+});
+
+scoped("the power one half is the square root on every device, of special values too", () => {
+  for (const device of ["cpu", "reference"] as const) {
+    const x = tensor([-Infinity, -0, 4], { device });
+    assert.equal(numbers(rl.pow(x, 0.5)), [NaN, -0, 2]);
+    assert.equal(numbers(rl.pow(x, -0.5)), [NaN, -Infinity, 0.5]);
+  }
+});
+
 autograd.run();

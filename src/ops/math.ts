@@ -58,7 +58,11 @@ const powScalarOp = defineMap<{ exponent: number }>({
   name: "powScalar",
   wasm: "pow_scalar",
   params: ["exponent"],
-  reference: (x, exponent) => powOf(x, exponent),
+  // As PyTorch: √ differs from IEEE 754's pow at -Infinity (NaN) and -0 (-0).
+  reference: (x, exponent) => {
+    if (exponent === 0.5) return Math.sqrt(x);
+    return exponent === -0.5 ? 1 / Math.sqrt(x) : powOf(x, exponent);
+  },
   saves: [0],
   vjp: (dy, { saved: [x] }, { exponent }) => [
     exponent === 0 ? mul(dy, 0) : mul(dy, mul(pow(x, exponent - 1), exponent)),

@@ -152,6 +152,7 @@ function definePick(
     name,
     saves: [0],
     vjp: (dy, { saved: [x] }, { dims: [dim] }) => {
+      if (x.ndim === 0) return [dy];
       const shape = reducedShape(x.shape, [dim], true);
       const along = x.shape.map((n, d) => (d === dim ? n : 1));
       const positions = fromData(
