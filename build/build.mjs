@@ -1,6 +1,7 @@
 // Builds everything that is generated, each stage only when its inputs changed:
 //   kernels  assembly/ → dist/kernels/*.wasm and src/backend/wasm/binaries.ts
-//   bundle   src/      → dist/index.js, dist/chunks/*.js (dynamic imports)
+//   bundle   src/      → dist/index.js, dist/chunks/*.js (dynamic imports); dist/vectors.js and dist/cli.js,
+//                        which import it
 //   types    src/      → dist/types/**/*.d.ts
 // `node build/build.mjs --kernels` stops after the first. Prints nothing when all is up to date.
 
@@ -121,21 +122,57 @@ ${rows.join("")}};
 `;
 }
 
+/** Modules that tools take from a bundle, where they exist once, instead of holding a copy. */
+const shared = {
+  "src/index.ts": "./index.js",
+  "src/errors.ts": "./index.js",
+  "src/vectors/index.ts": "./vectors.js",
+};
+
 async function bundle() {
+  const library = await esbuildFiles({
+    entryPoints: { index: "src/index.ts" },
+    splitting: true, // what is imported dynamically loads when asked for
+    chunkNames: "chunks/[name]-[hash]",
+  });
+  const fromBundles = {
+    name: "from-bundles",
+    setup(build) {
+      build.onResolve({ filter: /\.ts$/ }, ({ kind, resolveDir, path: specifier }) => {
+        if (kind === "entry-point") return undefined;
+        const file = path.relative(process.cwd(), path.resolve(resolveDir, specifier));
+        const target = shared[file.split(path.sep).join("/")];
+        return target && { path: target, external: true };
+      });
+    },
+  };
+  const tools = await esbuildFiles({
+    entryPoints: { vectors: "src/vectors/index.ts", cli: "src/cli.ts" },
+    external: ["node:*"],
+    plugins: [fromBundles],
+  });
+  fs.rmSync("dist/chunks", { recursive: true, force: true });
+  for (const file of [...library, ...tools]) writeFile(file.path, file.contents);
+  const size = (files) => {
+    const bytes = files.reduce((sum, file) => sum + file.contents.length, 0);
+    return `${Math.ceil(bytes / 1024)} KiB`;
+  };
+  return `${size(library)}, tools ${size(tools)}`;
+}
+
+async function esbuildFiles(options) {
   const esbuild = await import("esbuild");
   const result = await esbuild
     .build({
-      entryPoints: { index: "src/index.ts" },
       bundle: true,
       format: "esm",
       target: "es2022",
       platform: "neutral",
       mainFields: ["module", "main"],
-      splitting: true, // what is imported dynamically loads when asked for
-      chunkNames: "chunks/[name]-[hash]",
       outdir: "dist",
       write: false,
       logLevel: "silent",
+      ...options,
     })
     .catch((error) => {
       if (!error.errors) throw error;
@@ -145,10 +182,7 @@ async function bundle() {
   for (const warning of esbuild.formatMessagesSync(result.warnings, { kind: "warning" })) {
     console.log(warning.trim());
   }
-  fs.rmSync("dist/chunks", { recursive: true, force: true });
-  for (const file of result.outputFiles) writeFile(file.path, file.contents);
-  const bytes = result.outputFiles.reduce((sum, file) => sum + file.contents.length, 0);
-  return `${Math.ceil(bytes / 1024)} KiB`;
+  return result.outputFiles;
 }
 
 async function types() {
@@ -284,7 +318,7 @@ async function build(kernelsOnly) {
     "bundle",
     bundle,
     [self, manifest("esbuild"), manifest("@assemblyscript/loader"), ...src],
-    ["dist/index.js"],
+    ["dist/index.js", "dist/vectors.js", "dist/cli.js"],
   );
   await stage(
     "types",

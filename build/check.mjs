@@ -42,7 +42,9 @@ async function checkDeclarations() {
     fs.cpSync(path.join(root, "dist/types"), path.join(installed, "dist/types"), {
       recursive: true,
     });
-    const source = `import * as roadless from "roadless";\nexport const names: {} = roadless;\n`;
+    const source =
+      'import * as roadless from "roadless";\nimport * as vectors from "roadless/vectors";\n' +
+      "export const names: {}[] = [roadless, vectors];\n";
     fs.writeFileSync(path.join(project, "user.mts"), source);
     // Bare: no @types, no `using` in its lib, and declarations checked rather than skipped.
     const options = ["--noEmit", "--strict", "--target", "es2022", "--lib", "es2022,dom"];

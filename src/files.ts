@@ -62,6 +62,16 @@ export function writeFile(op: string, path: string, bytes: Uint8Array, instead: 
   }
 }
 
+/** Makes a folder, and those it lies in, unless it is there. */
+export function makeFolder(op: string, path: string, instead: string): void {
+  const fs = fileSystem(op, instead);
+  try {
+    fs.mkdirSync(path, { recursive: true });
+  } catch (cause) {
+    throw failure(op, "make the folder", path, cause);
+  }
+}
+
 /** Unpacks gzip; ValueError when it is corrupt. */
 export function gunzip(op: string, bytes: Uint8Array, source: string): Uint8Array {
   const zlib = builtin((process) => process.getBuiltinModule("node:zlib"));

@@ -9,6 +9,7 @@ import * as assert from "uvu/assert";
  * and from its own entry; "together" lets the entries of one layer import each other.
  */
 const layers: { names: string[]; together?: true }[] = [
+  { names: ["cli"] },
   { names: ["vectors"] },
   { names: ["index"] },
   { names: ["checkpoint", "compare"] },

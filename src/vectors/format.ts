@@ -69,7 +69,10 @@ export function encode(value: unknown): string {
 }
 
 /** A file's text: one case per line, so that files can be compared line by line. */
-export function encodeFile({ cases, ...head }: GoldenFile): string {
+export function encodeFile({
+  cases,
+  ...head
+}: GoldenFile & Readonly<Record<string, unknown>>): string {
   const lines = cases.map((item) => `\n${encode(item)}`).join(",");
   return `${encode(head).slice(0, -1)},"cases":[${lines}\n]}\n`;
 }

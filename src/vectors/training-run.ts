@@ -74,6 +74,7 @@ export function runTraining(
         train(spec, { parameters, state, forward, optimizer }, observer);
       } finally {
         optimizer.dispose();
+        for (const parameter of parameters.values()) parameter.dispose();
       }
     }),
   );
