@@ -8,8 +8,9 @@
  * x: [time, batch, 3·hidden], what the inputs contribute. Work is split as in lstm.ts.
  */
 import { gemm_f32 } from "./gemm";
+import { Quad } from "./lanes";
 import { Math4 } from "./math-f32";
-import { addRows, clearRows, copyRows, Quad, Rows, Time } from "./recurrent";
+import { addRows, Carry, clearRows, copyRows, Rows, Time } from "./recurrent";
 import { F32x4 } from "./simd";
 
 @final
@@ -63,20 +64,20 @@ class Cell {
     const z = Quad.load(gates + width, n);
     const candidate = Quad.load(gates + 2 * width, n);
     const d = f32x4.add(f32x4.add(Quad.load(dh, n), Quad.load(carry, n)), Quad.load(kept, n));
-    Quad.store(kept, Quad.flush(f32x4.mul(d, z)), n);
+    Quad.store(kept, Carry.flush(f32x4.mul(d, z)), n);
     const rest = f32x4.sub(one, z);
     const slope = F32x4.fnma(candidate, candidate, one);
-    const dn = Quad.flush(f32x4.mul(f32x4.mul(d, rest), slope));
+    const dn = Carry.flush(f32x4.mul(f32x4.mul(d, rest), slope));
     const difference = f32x4.sub(Quad.load(h, n), candidate);
-    const dz = Quad.flush(f32x4.mul(f32x4.mul(d, difference), f32x4.mul(z, rest)));
+    const dz = Carry.flush(f32x4.mul(f32x4.mul(d, difference), f32x4.mul(z, rest)));
     const gate = f32x4.mul(r, f32x4.sub(one, r));
-    const dr = Quad.flush(f32x4.mul(f32x4.mul(dn, Quad.load(inner, n)), gate));
+    const dr = Carry.flush(f32x4.mul(f32x4.mul(dn, Quad.load(inner, n)), gate));
     Quad.store(dx, dr, n);
     Quad.store(dinner, dr, n);
     Quad.store(dx + width, dz, n);
     Quad.store(dinner + width, dz, n);
     Quad.store(dx + 2 * width, dn, n);
-    Quad.store(dinner + 2 * width, Quad.flush(f32x4.mul(dn, r)), n);
+    Quad.store(dinner + 2 * width, Carry.flush(f32x4.mul(dn, r)), n);
   }
 }
 

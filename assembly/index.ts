@@ -23,6 +23,7 @@ export * from "./arg";
 export * from "./softmax";
 export * from "./attention";
 export * from "./layer-norm";
+export * from "./batch-norm";
 export * from "./rnn";
 export * from "./lstm";
 export * from "./gru";

@@ -77,3 +77,18 @@ export class Bools implements Lanes {
     if (n > 2) store<u8>(p, i32x4.extract_lane(v, 2) & 1, 2);
   }
 }
+
+/** Up to four floats; where `n` is the constant 4, no branch is left. */
+@final
+export class Quad {
+  @inline
+  static load(p: usize, n: i32): v128 {
+    return n == 4 ? v128.load(p) : F32x4.loadTail(p, n);
+  }
+
+  @inline
+  static store(p: usize, v: v128, n: i32): void {
+    if (n == 4) v128.store(p, v);
+    else F32x4.storeTail(p, v, n);
+  }
+}

@@ -5,81 +5,13 @@
  *     mean  = centre ? Σx / n : 0
  *     scale = 1 / √(Σ(x − mean)² / n + eps)
  *     y     = (x − mean)·scale [·weight] [+ bias]
- *     dx    = scale·(dy − (centre ? Σdy / n : 0) − x̂·Σ(dy·x̂) / n)   with x̂ = (x − mean)·scale
+ *     dx    = scale·(g − (centre ? Σg / n : 0) − x̂·Σ(g·x̂) / n)   with x̂ = (x − mean)·scale, g = dy [·weight]
+ *     dweight = Σ dy·x̂, dbias = Σ dy over all rows
  *
  * Two passes for the moments, in float64: a large mean costs no digits. `begin … end` counts rows.
  */
+import { GradSums, rowSquares, rowSum } from "./row-sums";
 import { F32x4 } from "./simd";
-
-/** Both lanes. */
-@final
-class Pair {
-  @inline
-  static sum(v: v128): f64 {
-    return f64x2.extract_lane(v, 0) + f64x2.extract_lane(v, 1);
-  }
-}
-
-function rowSum(x: usize, n: i32): f64 {
-  let low = f64x2.splat(0);
-  let high = f64x2.splat(0);
-  for (; n >= 4; n -= 4) {
-    const v = v128.load(x);
-    low = f64x2.add(low, F32x4.low(v));
-    high = f64x2.add(high, F32x4.high(v));
-    x += 16;
-  }
-  let total = Pair.sum(f64x2.add(low, high));
-  for (; n > 0; n--) {
-    total += <f64>load<f32>(x);
-    x += 4;
-  }
-  return total;
-}
-
-/** Σ(x − mean)² */
-function rowSquares(x: usize, n: i32, mean: f64): f64 {
-  const m = f64x2.splat(mean);
-  let low = f64x2.splat(0);
-  let high = f64x2.splat(0);
-  for (; n >= 4; n -= 4) {
-    const v = v128.load(x);
-    const a = f64x2.sub(F32x4.low(v), m);
-    const b = f64x2.sub(F32x4.high(v), m);
-    low = f64x2.add(low, f64x2.mul(a, a));
-    high = f64x2.add(high, f64x2.mul(b, b));
-    x += 16;
-  }
-  let total = Pair.sum(f64x2.add(low, high));
-  for (; n > 0; n--) {
-    const d = <f64>load<f32>(x) - mean;
-    total += d * d;
-    x += 4;
-  }
-  return total;
-}
-
-/** Σ dy·(x − mean) */
-function rowDot(x: usize, dy: usize, n: i32, mean: f64): f64 {
-  const m = f64x2.splat(mean);
-  let low = f64x2.splat(0);
-  let high = f64x2.splat(0);
-  for (; n >= 4; n -= 4) {
-    const v = v128.load(x);
-    const g = v128.load(dy);
-    low = f64x2.add(low, f64x2.mul(F32x4.low(g), f64x2.sub(F32x4.low(v), m)));
-    high = f64x2.add(high, f64x2.mul(F32x4.high(g), f64x2.sub(F32x4.high(v), m)));
-    x += 16;
-    dy += 16;
-  }
-  let total = Pair.sum(f64x2.add(low, high));
-  for (; n > 0; n--) {
-    total += <f64>load<f32>(dy) * (<f64>load<f32>(x) - mean);
-    x += 4;
-    dy += 4;
-  }
-  return total;
-}
 
 /** `weight` and `bias`: n numbers each, or 0 for none. `y` may be `x`. */
 export function layer_norm_f32(
@@ -120,11 +52,26 @@ export function layer_norm_f32(
   }
 }
 
-/** From the gradient of x̂ to that of x. `dx` may be `dy`. */
+/** Rows whose parts of dweight and dbias are added up before they are written. */
+const BLOCK: i32 = 32;
+
+/** Blocks of layer_norm_grad_f32. */
+export function layer_norm_blocks(rows: i32): i32 {
+  return (rows + BLOCK - 1) / BLOCK;
+}
+
+/**
+ * From the gradient of y, with g = dy [·weight]. `dweights` and `dbiases` take the sums of dy·x̂ and of dy over
+ * each block, [blocks, n]; 0 for none. `begin … end` counts blocks. `dx` may be `dy`.
+ */
 export function layer_norm_grad_f32(
   x: usize,
   dy: usize,
+  weight: usize,
   dx: usize,
+  dweights: usize,
+  dbiases: usize,
+  rows: i32,
   n: i32,
   centre: i32,
   eps: f64,
@@ -132,31 +79,63 @@ export function layer_norm_grad_f32(
   end: i32,
 ): void {
   const bytes = (<usize>n) << 2;
-  const whole = (<usize>(n & ~3)) << 2;
-  for (let row = begin; row < end; row++) {
-    const from = x + <usize>row * bytes;
-    const given = dy + <usize>row * bytes;
-    const to = dx + <usize>row * bytes;
-    const mean = centre ? rowSum(from, n) / <f64>n : 0;
-    const scale = 1 / sqrt<f64>(rowSquares(from, n, mean) / <f64>n + eps);
-    const shift = centre ? rowSum(given, n) / <f64>n : 0;
-    const slope = (rowDot(from, given, n, mean) / <f64>n) * scale * scale;
-    const m = f64x2.splat(mean);
-    const s = f64x2.splat(scale);
-    const c = f64x2.splat(shift);
-    const d = f64x2.splat(slope);
-    for (let i: usize = 0; i < whole; i += 16) {
-      const v = v128.load(from + i);
-      const g = v128.load(given + i);
-      const a = f64x2.mul(f64x2.sub(F32x4.low(v), m), d);
-      const b = f64x2.mul(f64x2.sub(F32x4.high(v), m), d);
-      const low = f64x2.mul(f64x2.sub(f64x2.sub(F32x4.low(g), c), a), s);
-      const high = f64x2.mul(f64x2.sub(f64x2.sub(F32x4.high(g), c), b), s);
-      v128.store(to + i, F32x4.narrow(low, high));
+  for (let block = begin; block < end; block++) {
+    const stop = min(rows, (block + 1) * BLOCK);
+    const dw = dweights ? dweights + bytes * block : 0;
+    const db = dbiases + bytes * block;
+    if (dw) {
+      memory.fill(dw, 0, bytes);
+      memory.fill(db, 0, bytes);
     }
-    for (let i = whole; i < bytes; i += 4) {
-      const a = (<f64>load<f32>(from + i) - mean) * slope;
-      store<f32>(to + i, <f32>((<f64>load<f32>(given + i) - shift - a) * scale));
+    for (let row = block * BLOCK; row < stop; row++) {
+      gradRow(x + bytes * row, dy + bytes * row, weight, dx + bytes * row, dw, db, n, centre, eps);
     }
+  }
+}
+
+function gradRow(
+  x: usize,
+  dy: usize,
+  weight: usize,
+  dx: usize,
+  dweight: usize,
+  dbias: usize,
+  n: i32,
+  centre: i32,
+  eps: f64,
+): void {
+  const mean = centre ? rowSum(x, n) / <f64>n : 0;
+  const scale = 1 / sqrt<f64>(rowSquares(x, n, mean) / <f64>n + eps);
+  const sums = GradSums.of(x, dy, weight, n, mean);
+  const shift = centre ? f64x2.extract_lane(sums, 0) / <f64>n : 0;
+  const slope = (f64x2.extract_lane(sums, 1) / <f64>n) * scale * scale;
+  const m = f64x2.splat(mean);
+  const s = f32x4.splat(<f32>scale);
+  const c = f32x4.splat(<f32>shift);
+  const d = f32x4.splat(<f32>slope);
+  const bytes = (<usize>n) << 2;
+  const whole = bytes & ~15;
+  for (let i: usize = 0; i < whole; i += 16) {
+    const v = v128.load(x + i);
+    const given = v128.load(dy + i);
+    const g = weight ? f32x4.mul(given, v128.load(weight + i)) : given;
+    // Rounded after the subtraction: a large mean costs no digits.
+    const distance = F32x4.narrow(f64x2.sub(F32x4.low(v), m), f64x2.sub(F32x4.high(v), m));
+    if (dweight) {
+      const normal = f32x4.mul(distance, s);
+      v128.store(dweight + i, F32x4.fma(given, normal, v128.load(dweight + i)));
+      v128.store(dbias + i, f32x4.add(v128.load(dbias + i), given));
+    }
+    v128.store(dx + i, f32x4.mul(F32x4.fnma(distance, d, f32x4.sub(g, c)), s));
+  }
+  for (let i = whole; i < bytes; i += 4) {
+    const given = load<f32>(dy + i);
+    const g = weight ? given * load<f32>(weight + i) : given;
+    const distance = <f32>(<f64>load<f32>(x + i) - mean);
+    if (dweight) {
+      store<f32>(dweight + i, load<f32>(dweight + i) + given * (distance * <f32>scale));
+      store<f32>(dbias + i, load<f32>(dbias + i) + given);
+    }
+    store<f32>(dx + i, (g - <f32>shift - distance * <f32>slope) * <f32>scale);
   }
 }

@@ -10,8 +10,9 @@
  * all steps. Weights are packed by gemm_pack_right_f32.
  */
 import { gemm_f32 } from "./gemm";
+import { Quad } from "./lanes";
 import { Math4 } from "./math-f32";
-import { addRows, clearRows, copyRows, Quad, Rows, Time } from "./recurrent";
+import { addRows, Carry, clearRows, copyRows, Rows, Time } from "./recurrent";
 import { F32x4 } from "./simd";
 
 @final
@@ -73,16 +74,16 @@ class Cell {
     let d = Quad.load(dh, n);
     if (carry) d = f32x4.add(d, Quad.load(carry, n));
     const dot = f32x4.mul(f32x4.mul(d, t), f32x4.mul(o, f32x4.sub(one, o)));
-    Quad.store(dgates + 3 * width, Quad.flush(dot), n);
+    Quad.store(dgates + 3 * width, Carry.flush(dot), n);
     const cell = F32x4.fma(f32x4.mul(d, o), F32x4.fnma(t, t, one), Quad.load(dc, n));
     const input = f32x4.mul(f32x4.mul(cell, g), f32x4.mul(i, f32x4.sub(one, i)));
-    Quad.store(dgates, Quad.flush(input), n);
+    Quad.store(dgates, Carry.flush(input), n);
     const memory = f32x4.mul(cell, Quad.load(before, n));
     const forget = f32x4.mul(memory, f32x4.mul(f, f32x4.sub(one, f)));
-    Quad.store(dgates + width, Quad.flush(forget), n);
+    Quad.store(dgates + width, Carry.flush(forget), n);
     const candidate = f32x4.mul(f32x4.mul(cell, i), F32x4.fnma(g, g, one));
-    Quad.store(dgates + 2 * width, Quad.flush(candidate), n);
-    Quad.store(dc, Quad.flush(f32x4.mul(cell, f)), n);
+    Quad.store(dgates + 2 * width, Carry.flush(candidate), n);
+    Quad.store(dc, Carry.flush(f32x4.mul(cell, f)), n);
   }
 }
 

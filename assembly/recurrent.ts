@@ -1,21 +1,9 @@
 /** What the recurrent kernels share (rnn.ts, lstm.ts, gru.ts). */
 import { ROWS } from "./blocks";
-import { F32x4 } from "./simd";
 
-/** Up to four numbers; where `n` is the constant 4, no branch is left. */
+/** Gradients on their way back through time. */
 @final
-export class Quad {
-  @inline
-  static load(p: usize, n: i32): v128 {
-    return n == 4 ? v128.load(p) : F32x4.loadTail(p, n);
-  }
-
-  @inline
-  static store(p: usize, v: v128, n: i32): void {
-    if (n == 4) v128.store(p, v);
-    else F32x4.storeTail(p, v, n);
-  }
-
+export class Carry {
   /**
    * Gradients that have all but vanished become 0: their products would be denormal numbers, 85 times
    * as slow, and a long sequence has many.

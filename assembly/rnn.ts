@@ -3,8 +3,9 @@
  * inputs contribute, biases included. Work is split as in lstm.ts.
  */
 import { gemm_f32 } from "./gemm";
+import { Quad } from "./lanes";
 import { Math4 } from "./math-f32";
-import { addRows, clearRows, copyRows, Quad, Rows, Time } from "./recurrent";
+import { addRows, Carry, clearRows, copyRows, Rows, Time } from "./recurrent";
 import { F32x4 } from "./simd";
 
 /** h' from what h contributes, in place; and the gradient of the sum from that of h'. */
@@ -59,7 +60,7 @@ function backwardRows<T extends Activation>(
   const op = changetype<T>(0);
   for (; n >= 4; n -= 4) {
     const d = f32x4.add(v128.load(dh), v128.load(carry));
-    v128.store(dx, Quad.flush(op.backward(v128.load(y), d)));
+    v128.store(dx, Carry.flush(op.backward(v128.load(y), d)));
     y += 16;
     dh += 16;
     carry += 16;
@@ -67,7 +68,7 @@ function backwardRows<T extends Activation>(
   }
   if (n) {
     const d = f32x4.add(Quad.load(dh, n), Quad.load(carry, n));
-    Quad.store(dx, Quad.flush(op.backward(Quad.load(y, n), d)), n);
+    Quad.store(dx, Carry.flush(op.backward(Quad.load(y, n), d)), n);
   }
 }
 

@@ -1,16 +1,116 @@
-/** Batch normalisation, composed of other operations. */
+/** Batch normalisation: moments, what they normalise, and its gradient, each in one pass. */
+import type { NdArray } from "../backend/backend.ts";
 import { copy } from "../autograd.ts";
 import { ShapeError, ValueError } from "../errors.ts";
-import { runInPlace } from "../op.ts";
+import { defineOp, run, runAll, runInPlace } from "../op.ts";
 import { runScoped } from "../scope.ts";
-import { formatShape, sameShape } from "../shape.ts";
+import { formatShape, sameShape, sizeOf } from "../shape.ts";
 import { withRecording } from "../tape.ts";
 import type { Tensor } from "../tensor.ts";
 import { checkDType } from "../tensor.ts";
-import { add, mul, sub } from "./arithmetic.ts";
+import { add, mul, neg } from "./arithmetic.ts";
 import { reshape } from "./broadcast.ts";
-import { rsqrt, square } from "./math.ts";
-import { mean } from "./reduce.ts";
+import type { NoAttrs } from "./common.ts";
+import { inputShape, none } from "./common.ts";
+import { rsqrt } from "./math.ts";
+
+interface ChannelAttrs {
+  eps: number;
+  /** The moments do not depend on x. */
+  fixed: boolean;
+}
+
+/** Calls `visit` with every element of x [n, c, …] and its channel. */
+function eachElement(x: NdArray, visit: (at: number, channel: number) => void): void {
+  const [, channels, ...rest] = x.shape;
+  const inner = sizeOf(rest);
+  for (let i = 0; i < x.data.length; i++) visit(i, Math.floor(i / inner) % channels);
+}
+
+/** x [n, c, …] → mean and biased variance per channel. */
+const batchMoments = defineOp<NoAttrs>({
+  name: "batchMoments",
+  kind: "batchMoments",
+  wasm: "batch_moments",
+  reference: ([x]: readonly NdArray[], [mean, variance]: readonly NdArray[]) => {
+    const n = x.data.length / x.shape[1];
+    mean.data.fill(0);
+    variance.data.fill(0);
+    eachElement(x, (i, c) => {
+      mean.data[c] += x.data[i] / n;
+    });
+    eachElement(x, (i, c) => {
+      variance.data[c] += (x.data[i] - mean.data[c]) ** 2 / n;
+    });
+  },
+  shape: ([x]) => [x.shape[1]],
+  extra: ([x], _attrs, shape) => [{ shape, dtype: x.dtype }],
+});
+
+/** x, mean, variance, weight?, bias? → y */
+const batchNormOp = defineOp<ChannelAttrs>({
+  name: "batchNorm",
+  kind: "batchNorm",
+  wasm: "batch_norm",
+  reference: (inputs: readonly NdArray[], [y]: readonly NdArray[], { eps }: ChannelAttrs) => {
+    const [x, mean, variance, weight, bias] = inputs;
+    eachElement(x, (i, c) => {
+      const normal = (x.data[i] - mean.data[c]) / Math.sqrt(variance.data[c] + eps);
+      y.data[i] = normal * (weight?.data[c] ?? 1) + (bias?.data[c] ?? 0);
+    });
+  },
+  shape: inputShape,
+  saves: [0, 1, 2, 3],
+  vjp: (dy, context, attrs) => {
+    const [x, mean, variance, weight] = context.saved;
+    const given = [x, dy, mean, variance];
+    if (weight !== undefined) given.push(weight);
+    const [dx, dweight, dbias] = runAll(batchNormGrad, given, attrs);
+    let dmean: Tensor | null = null;
+    let dvariance: Tensor | null = null;
+    if (context.needs(1) || context.needs(2)) {
+      const inverse = rsqrt(add(variance, attrs.eps));
+      const scale = weight === undefined ? inverse : mul(inverse, weight);
+      dmean = neg(mul(dbias, scale));
+      dvariance = mul(mul(mul(dweight, scale), inverse), -0.5);
+    }
+    return [dx, dmean, dvariance, dweight, dbias].slice(0, context.inputs.length);
+  },
+});
+
+/**
+ * x, dy, mean, variance, weight? → dx, and dweight = Σ dy·normal and dbias = Σ dy per channel, with
+ * dx = scale·(dy − dbias / n − normal·dweight / n), or scale·dy where the moments are fixed.
+ */
+const batchNormGrad = defineOp<ChannelAttrs>({
+  name: "batchNormGrad",
+  kind: "batchNormGrad",
+  wasm: "batch_norm_grad",
+  reference: (
+    [x, dy, mean, variance, weight]: readonly NdArray[],
+    [dx, dweight, dbias]: readonly NdArray[],
+    { eps, fixed }: ChannelAttrs,
+  ) => {
+    const n = x.data.length / x.shape[1];
+    const inverse = Array.from(variance.data, (value) => 1 / Math.sqrt(value + eps));
+    const normal = (i: number, c: number): number => (x.data[i] - mean.data[c]) * inverse[c];
+    dweight.data.fill(0);
+    dbias.data.fill(0);
+    eachElement(x, (i, c) => {
+      dweight.data[c] += dy.data[i] * normal(i, c);
+      dbias.data[c] += dy.data[i];
+    });
+    eachElement(x, (i, c) => {
+      const through = fixed ? 0 : (dbias.data[c] + normal(i, c) * dweight.data[c]) / n;
+      dx.data[i] = (dy.data[i] - through) * inverse[c] * (weight?.data[c] ?? 1);
+    });
+  },
+  shape: inputShape,
+  extra: ([x]) => {
+    const channels = { shape: [x.shape[1]], dtype: x.dtype };
+    return [channels, channels];
+  },
+});
 
 export interface BatchNormOptions {
   /** Running mean and variance [c]: used in evaluation, moved in place in training. Default none. */
@@ -48,7 +148,7 @@ export function batchNorm(x: Tensor, options: BatchNormOptions = {}): Tensor {
   const { runningMean = null, runningVar = null, training = false, momentum = 0.1 } = options;
   checkInputs(x, options);
   if (!training && runningMean !== null && runningVar !== null) {
-    return normalize(x, runningMean, runningVar, options);
+    return normalize(x, runningMean, runningVar, true, options);
   }
   const batch = batchStatistics(x, training);
   if (training && runningMean !== null && runningVar !== null) {
@@ -59,10 +159,10 @@ export function batchNorm(x: Tensor, options: BatchNormOptions = {}): Tensor {
       }),
     );
   }
-  return normalize(x, batch.mean, batch.variance, options);
+  return normalize(x, batch.mean, batch.variance, false, options);
 }
 
-/** What a batch in training is normalised by. */
+/** What a batch in training is normalised by; no part of the graph. */
 export function batchStatistics(x: Tensor, training = true): BatchStatistics {
   const dims = x.shape.map((_, d) => d).filter((d) => d !== 1);
   const n = dims.reduce((product, d) => product * x.shape[d], 1);
@@ -72,22 +172,24 @@ export function batchStatistics(x: Tensor, training = true): BatchStatistics {
         "(use a larger batch, or evaluation mode)",
     );
   }
-  const center = mean(x, dims, { keepdim: true });
-  const variance = mean(square(sub(x, center)), dims);
-  return { mean: reshape(center, [x.shape[1]]), variance, n };
+  const [mean, variance] = runAll(batchMoments, [x], none);
+  return { mean, variance, n };
 }
 
 function normalize(
   x: Tensor,
-  center: Tensor,
+  mean: Tensor,
   variance: Tensor,
+  fixed: boolean,
   { weight = null, bias = null, eps = 1e-5 }: BatchNormOptions,
 ): Tensor {
+  const inputs = [x, mean, variance];
+  if (weight !== null) inputs.push(weight);
+  if (weight !== null && bias !== null) inputs.push(bias);
+  const y = run(batchNormOp, inputs, { eps, fixed });
+  if (weight !== null || bias === null) return y;
   const perChannel = x.shape.map((extent, d) => (d === 1 ? extent : 1));
-  const inverse = rsqrt(add(variance, eps));
-  const scale = weight === null ? inverse : mul(inverse, weight);
-  const y = mul(sub(x, reshape(center, perChannel)), reshape(scale, perChannel));
-  return bias === null ? y : add(y, reshape(bias, perChannel));
+  return add(y, reshape(bias, perChannel));
 }
 
 /** running ← (1 − momentum)·running + momentum·value */

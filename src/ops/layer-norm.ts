@@ -2,13 +2,13 @@
 import type { Kernel, NdArray } from "../backend/backend.ts";
 import { ShapeError, ValueError } from "../errors.ts";
 import type { Op } from "../op.ts";
-import { defineOp, run } from "../op.ts";
+import { defineOp, run, runAll } from "../op.ts";
 import type { Shape } from "../shape.ts";
 import { formatShape, sameShape, sizeOf } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { checkDType } from "../tensor.ts";
 import { add, mul } from "./arithmetic.ts";
-import { reshape, sumTo } from "./broadcast.ts";
+import { reshape } from "./broadcast.ts";
 import { inputShape } from "./common.ts";
 
 interface RowAttrs {
@@ -57,39 +57,52 @@ const affineOp = defineOp<RowAttrs>({
   name: "layerNormAffine",
   shape: inputShape,
   saves: [0, 1],
-  vjp: (dy, context, attrs) => {
-    const [x, weight] = context.saved;
-    const bias = context.inputs.length > 2 && context.needs(2) ? context.inputs[2] : null;
-    return [
-      context.needs(0) ? run(layerNormGradOp, [x, mul(dy, weight)], attrs) : null,
-      context.needs(1) ? sumTo(mul(dy, run(layerNormOp, [x], attrs)), weight.shape) : null,
-      bias === null ? null : sumTo(dy, bias.shape),
-    ];
+  vjp: (dy, { saved: [x, weight], inputs }, attrs) => {
+    const [dx, dweight, dbias] = runAll(layerNormGradOp, [x, dy, weight], attrs);
+    const grads = [dx, reshape(dweight, weight.shape)];
+    return inputs.length > 2 ? [...grads, reshape(dbias, weight.shape)] : grads;
   },
 });
 
-/** From the gradient of what has no weight yet: scale·(dy − mean(dy) − normal·mean(dy·normal)). */
+/**
+ * x, dy, weight? → dx, and with a weight those of weight and bias, [n]: with g = dy·weight
+ * dx = scale·(g − mean(g) − normal·mean(g·normal)), dweight = Σ dy·normal and dbias = Σ dy.
+ */
 const layerNormGradOp = defineOp<RowAttrs>({
   name: "layerNormGrad",
   kind: "layerNormGrad",
   wasm: "layer_norm_grad",
-  reference: ([x, dy]: readonly NdArray[], [dx]: readonly NdArray[], attrs: RowAttrs) => {
+  reference: (
+    [x, dy, weight]: readonly NdArray[],
+    [dx, dweight, dbias]: readonly NdArray[],
+    attrs: RowAttrs,
+  ) => {
     const { n, centre } = attrs;
+    dweight?.data.fill(0);
+    dbias?.data.fill(0);
     for (let at = 0; at < dx.data.length; at += n) {
       const [mean, scale] = moments(x, at, attrs);
+      const normal = (k: number): number => (x.data[at + k] - mean) * scale;
+      const g = (k: number): number => dy.data[at + k] * (weight?.data[k] ?? 1);
       let shift = 0;
       let slope = 0;
       for (let k = 0; k < n; k++) {
-        if (centre) shift += dy.data[at + k] / n;
-        slope += (dy.data[at + k] * (x.data[at + k] - mean) * scale) / n;
+        if (centre) shift += g(k) / n;
+        slope += (g(k) * normal(k)) / n;
       }
       for (let k = 0; k < n; k++) {
-        const normal = (x.data[at + k] - mean) * scale;
-        dx.data[at + k] = scale * (dy.data[at + k] - shift - normal * slope);
+        dx.data[at + k] = scale * (g(k) - shift - normal(k) * slope);
+        if (weight === undefined) continue;
+        dweight.data[k] += dy.data[at + k] * normal(k);
+        dbias.data[k] += dy.data[at + k];
       }
     }
   },
   shape: inputShape,
+  extra: (inputs, { n }) => {
+    const row = { shape: [n], dtype: inputs[0].dtype };
+    return inputs.length > 2 ? [row, row] : [];
+  },
 });
 
 function checkEps(op: string, eps: number): void {

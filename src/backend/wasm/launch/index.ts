@@ -1,6 +1,7 @@
 /** What the cpu backend runs: one launcher per kind. */
 import type { Launcher } from "../runtime.ts";
 import { attentionLaunchers } from "./attention.ts";
+import { batchNormLaunchers } from "./batch-norm.ts";
 import { convLaunchers } from "./conv.ts";
 import { dropout } from "./dropout.ts";
 import { accumulate, map, where, zip } from "./elementwise.ts";
@@ -45,6 +46,7 @@ export const launchers: Readonly<Record<string, Launcher>> = {
   ...matmulLaunchers,
   ...convLaunchers,
   ...indexingLaunchers,
+  ...batchNormLaunchers,
   ...recurrentLaunchers,
   ...optimLaunchers,
   ...optimBaseLaunchers,
