@@ -91,6 +91,30 @@ def training_step(model, shape, classes):
     return run
 
 
+class LastOutput(nn.Module):
+    """The last output of a recurrent layer over [batch, time, in], classified."""
+
+    def __init__(self, recurrent, classes):
+        super().__init__()
+        self.recurrent = recurrent
+        self.head = nn.Linear(recurrent.hidden_size, classes)
+
+    def forward(self, x):
+        return self.head(self.recurrent(x)[0][:, -1])
+
+
+def normalisation(shape, channels, function):
+    leaves = [torch.rand(s, requires_grad=True) for s in (shape, (channels,), (channels,))]
+    dy = torch.rand(shape)
+
+    def run():
+        function(*leaves).backward(dy)
+        for leaf in leaves:
+            leaf.grad = None
+
+    return run
+
+
 def fused_step(n):
     p = nn.Parameter(torch.rand(n))
     p.grad = torch.rand(n)
@@ -112,7 +136,7 @@ def measure(name, run):
         start = time.perf_counter()
         run()
         times.append(time.perf_counter() - start)
-    print(f"  {name:34} {statistics.median(times) * 1e3:10.4f} ms")
+    print(f"  {name:42} {statistics.median(times) * 1e3:10.4f} ms")
 
 
 def main():
@@ -123,6 +147,21 @@ def main():
     measure("train mnist cnn, batch 64", training_step(cnn(), (64, 1, 28, 28), 10))
     measure("train mlp 784-128-10, batch 64", training_step(layers(784, 128, 10), (64, 784), 10))
     measure("train toy 16-32-1, batch 32", training_step(layers(16, 32, 1), (32, 16), None))
+    for kind in (nn.LSTM, nn.GRU):
+        model = LastOutput(kind(64, 128, batch_first=True), 10)
+        name = f"train {kind.__name__.lower()} 64-128, time 64, batch 32"
+        measure(name, training_step(model, (32, 64, 64), 10))
+    functional = nn.functional
+    measure(
+        "layerNorm 4096x256 forward + backward",
+        normalisation((4096, 256), 256, lambda x, w, b: functional.layer_norm(x, (256,), w, b)),
+    )
+    measure(
+        "batchNorm 64x32x26x26 forward + backward",
+        normalisation(
+            (64, 32, 26, 26), 32, lambda x, w, b: functional.batch_norm(x, None, None, w, b, True)
+        ),
+    )
     for n, label in ((10**3, "1k"), (10**5, "100k"), (10**6, "1M"), (10**7, "10M")):
         measure(f"AdamWScheduleFree step, {label}", fused_step(n))
 

@@ -77,7 +77,7 @@ async function main(): Promise<void> {
       }
       results.push({ ...configuration, ...result });
       console.log(
-        `  ${result.name.padEnd(34)} ${format(result.milliseconds)} ms ±${result.errorPercent.toFixed(1)}%` +
+        `  ${result.name.padEnd(42)} ${format(result.milliseconds)} ms ±${result.errorPercent.toFixed(1)}%` +
           `  ${result.rate === undefined ? "" : `${format(result.rate)} ${result.unit}`}` +
           (result.fraction === undefined
             ? ""

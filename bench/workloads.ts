@@ -2,9 +2,11 @@
 import type { Tensor } from "roadless";
 import {
   add,
+  batchNorm,
   conv2d,
   crossEntropy,
   keep,
+  layerNorm,
   matmul,
   mseLoss,
   nn,
@@ -14,6 +16,7 @@ import {
   randint,
   relu,
   scope,
+  squeeze,
 } from "roadless";
 import type { Workload } from "./measure.ts";
 
@@ -57,6 +60,38 @@ function conv(name: string, [n, c, h, w]: number[], o: number, k: number): Workl
           }
         },
         release: release(x, weight, ones),
+      };
+    },
+  };
+}
+
+/** Forward and backward with gradients of the input, weight and bias of a normalisation. */
+function normalisation(
+  name: string,
+  shape: readonly number[],
+  channels: number,
+  f: (x: Tensor, weight: Tensor, bias: Tensor) => Tensor,
+): Workload {
+  return {
+    name: `${name} forward + backward`,
+    // x and dy are read, y and dx written: the least that two passes can do.
+    unit: "GB/s",
+    amount: 16 * shape.reduce((product, extent) => product * extent, 1),
+    prepare() {
+      const leaves = [shape, [channels], [channels]].map((extents) =>
+        rand(extents, { low: -1, high: 1, requiresGrad: true }),
+      );
+      const [x, weight, bias] = leaves;
+      const dy = rand(shape);
+      return {
+        run() {
+          f(x, weight, bias).backward(dy);
+          for (const leaf of leaves) {
+            leaf.grad?.dispose();
+            leaf.grad = null;
+          }
+        },
+        release: release(...leaves, dy),
       };
     },
   };
@@ -236,6 +271,31 @@ const layers = (...sizes: number[]): nn.Layer =>
     }),
   );
 
+/** The last output of a recurrent layer over [batch, time, in], classified. */
+class LastOutput extends nn.Module implements nn.Layer {
+  readonly recurrent: nn.LSTM | nn.GRU;
+  readonly head: nn.Linear;
+
+  constructor(recurrent: nn.LSTM | nn.GRU, classes: number) {
+    super();
+    this.recurrent = recurrent;
+    this.head = new nn.Linear(recurrent.hiddenSize, classes);
+  }
+
+  forward(x: Tensor): Tensor {
+    return this.head.forward(squeeze(this.recurrent.forward(x).h, 0));
+  }
+}
+
+const recurrentSteps = ([nn.LSTM, nn.GRU] as const).map((Kind) =>
+  trainingStep(
+    `${Kind.name.toLowerCase()} 64-128, time 64, batch 32`,
+    () => new LastOutput(new Kind(64, 128, { batchFirst: true }), 10),
+    [32, 64, 64],
+    10,
+  ),
+);
+
 export const workloads: readonly Workload[] = [
   ...[16, 32, 64, 128, 256, 512, 1024].map((n) => gemm(n, n, n, "nn")),
   gemm(64, 128, 9216, "nt"),
@@ -245,11 +305,18 @@ export const workloads: readonly Workload[] = [
   conv("1-32 3x3 28x28 batch 64", [64, 1, 28, 28], 32, 3),
   conv("32-64 3x3 26x26 batch 64", [64, 32, 26, 26], 64, 3),
   conv("64-64 1x1 14x14 batch 16", [16, 64, 14, 14], 64, 1),
+  normalisation("layerNorm 4096x256", [4096, 256], 256, (x, weight, bias) =>
+    layerNorm(x, 256, { weight, bias }),
+  ),
+  normalisation("batchNorm 64x32x26x26", [64, 32, 26, 26], 32, (x, weight, bias) =>
+    batchNorm(x, { weight, bias, training: true }),
+  ),
   ...sizes.map(([elements, label]) => triad(elements, label)),
   ...fused.flatMap((row) => sizes.map(([parameters, label]) => fusedStep(row, parameters, label))),
   trainingStep("mnist cnn, batch 64", cnn, [64, 1, 28, 28], 10),
   trainingStep("mlp 784-128-10, batch 64", () => layers(784, 128, 10), [64, 784], 10),
   trainingStep("toy 16-32-1, batch 32", () => layers(16, 32, 1), [32, 16], null),
+  ...recurrentSteps,
   recording("an operation, recorded", true),
   recording("an operation, noGrad", false),
 ];
