@@ -24,7 +24,7 @@ const layers: { names: string[]; together?: true }[] = [
   { names: ["files"] },
   { names: ["backend/reference", "backend/wasm", "backend/webgpu"] },
   { names: ["backend/backend"] },
-  { names: ["shape", "errors", "debug"], together: true },
+  { names: ["shape", "errors", "debug", "elementary"], together: true },
 ];
 /** Backends: only `index` names them. */
 const concrete = ["backend/reference", "backend/wasm", "backend/webgpu"];
