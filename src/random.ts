@@ -10,6 +10,7 @@
  * asks for another word. float64 arrays get the numbers that float32 arrays get, before rounding,
  * so that the reference backend sees the same randomness as the others.
  */
+import { powerOfTwo } from "./elementary/index.ts";
 import { ValueError } from "./errors.ts";
 
 const TWO_32 = 4294967296;
@@ -277,7 +278,7 @@ export function fillNormal(
 /** 2π/2^32 */
 const RADIANS = 1.4629180792671596e-9;
 const LN_2 = 0.6931471805599453;
-const powersOfHalf = Float64Array.from({ length: 33 }, (_, e) => 2 ** -e);
+const powersOfHalf = Float64Array.from({ length: 33 }, (_, e) => powerOfTwo(-e));
 
 /** c[0] z^(n-1) + ... + c[n-1] */
 function polynomial(c: Float64Array, z: number): number {

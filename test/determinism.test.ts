@@ -3,19 +3,9 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import * as rl from "../src/index.ts";
 import { crossEntropy, init, manualSeed, nn, optim, scope } from "../src/index.ts";
+import { fingerprint } from "./fingerprint.ts";
 
 const determinism = suite("determinism");
-
-/** FNV-1a over the bytes: small, and the same everywhere. */
-function fingerprint(arrays: readonly ArrayBufferView[]): string {
-  let h = 0x811c9dc5;
-  for (const { buffer, byteOffset, byteLength } of arrays) {
-    for (const byte of new Uint8Array(buffer, byteOffset, byteLength)) {
-      h = Math.imul(h ^ byte, 0x01000193);
-    }
-  }
-  return (h >>> 0).toString(16).padStart(8, "0");
-}
 
 /** 12 steps of a small convolutional network that uses every layer; large enough to be split. */
 function train(): string {
@@ -80,6 +70,55 @@ determinism("fast parameters do not depend on the number of threads", async () =
   const one = await trainWith(1, "fast");
   assert.is(await trainWith(2, "fast"), one);
   assert.is(await trainWith(4, "fast"), one);
+});
+
+/** 4 steps in float64 of convolution, attention, dropout and a perceptron. */
+function trainReference(): string {
+  manualSeed(2026);
+  const conv = new nn.Sequential(
+    new nn.Conv2d(1, 4, 3),
+    new nn.GELU(),
+    new nn.MaxPool2d(2),
+    new nn.Dropout(0.25),
+    new nn.Flatten(),
+    new nn.Linear(36, 16),
+    new nn.Tanh(),
+  );
+  const attention = new nn.TransformerEncoderLayer(16, 2, {
+    dimFeedforward: 24,
+    dropout: 0.1,
+    activation: "gelu",
+  });
+  const head = new nn.Sequential(new nn.Linear(16, 12), new nn.SiLU(), new nn.Linear(12, 5));
+  const parameters = [conv, attention, head].flatMap((net) => [...net.parameters()]);
+  const optimizer = new optim.AdamWScheduleFree(parameters, {
+    lr: 0.01,
+    warmupSteps: 3,
+    weightDecay: 0.01,
+    r: 0.5,
+  });
+  optimizer.train();
+  for (let step = 0; step < 4; step++) {
+    scope(() => {
+      optimizer.zeroGrad();
+      const x = rl.reshape(conv.forward(rl.randn([6, 1, 8, 8])), [2, 3, 16]);
+      const turned = rl.rotaryEmbedding(x, { offset: step });
+      const y = rl.reshape(head.forward(attention.forward(turned)), [6, 5]);
+      crossEntropy(y, rl.randint(0, 5, [6])).backward();
+      optimizer.step();
+    });
+  }
+  optimizer.eval();
+  const values = parameters.map((x) => x.dataSync());
+  assert.instance(values[0], Float64Array);
+  const result = fingerprint(values);
+  optimizer.dispose();
+  return result;
+}
+
+determinism("float64 parameters of the reference are the recorded ones", async () => {
+  await init({ device: "reference" });
+  assert.is(trainReference(), "37fae8d7");
 });
 
 determinism.run();

@@ -3,6 +3,7 @@
  * endian), a JSON header padded with spaces, then the elements of all tensors without gaps.
  */
 import type { NdArray, TypedArray } from "../backend/backend.ts";
+import { powerOfTwo } from "../elementary/index.ts";
 import { ShapeError, ValueError } from "../errors.ts";
 import { checkShape, formatShape, type Shape, sizeOf } from "../shape.ts";
 import { repeatedKey } from "./json.ts";
@@ -365,5 +366,5 @@ function float16(half: number): number {
   const fraction = half & 1023;
   if (exponent === 31) return fraction === 0 ? sign * Infinity : NaN;
   if (exponent === 0) return sign * fraction * 2 ** -24;
-  return sign * (1024 + fraction) * 2 ** (exponent - 25);
+  return sign * (1024 + fraction) * powerOfTwo(exponent - 25);
 }

@@ -1,10 +1,10 @@
 /** Activation functions: elementwise, with their gradients as fused operations. */
+import * as elementary from "../elementary/index.ts";
 import type { Op } from "../op.ts";
 import { run } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 import type { NoAttrs } from "./common.ts";
 import { defineMap, defineZip, none, toFloat } from "./common.ts";
-import { erf, logOnePlusExp, normalDensity, sigmoid as sigmoidOf } from "./special.ts";
 
 interface ActivationSpec<A> {
   name: string;
@@ -44,14 +44,14 @@ const reluOp = defineActivation({
 
 const tanhOp = defineActivation({
   name: "tanh",
-  reference: Math.tanh,
+  reference: elementary.tanh,
   from: "y",
   grad: (y, dy) => dy * (1 - y * y),
 });
 
 const sigmoidOp = defineActivation({
   name: "sigmoid",
-  reference: sigmoidOf,
+  reference: elementary.sigmoid,
   from: "y",
   grad: (y, dy) => dy * y * (1 - y),
 });
@@ -59,37 +59,37 @@ const sigmoidOp = defineActivation({
 const logSigmoidOp = defineActivation({
   name: "logSigmoid",
   wasm: "log_sigmoid",
-  reference: (x) => -logOnePlusExp(-x),
+  reference: (x) => -elementary.logOnePlusExp(-x),
   from: "x",
-  grad: (x, dy) => dy * sigmoidOf(-x),
+  grad: (x, dy) => dy * elementary.sigmoid(-x),
 });
 
 const siluOp = defineActivation({
   name: "silu",
-  reference: (x) => x * sigmoidOf(x),
+  reference: (x) => x * elementary.sigmoid(x),
   from: "x",
-  grad: (x, dy) => dy * sigmoidOf(x) * (1 + x * sigmoidOf(-x)),
+  grad: (x, dy) => dy * elementary.sigmoid(x) * (1 + x * elementary.sigmoid(-x)),
 });
 
 const geluOp = defineActivation({
   name: "gelu",
-  reference: (x) => 0.5 * x * (1 + erf(x * Math.SQRT1_2)),
+  reference: (x) => x * elementary.normalCdf(x),
   from: "x",
-  grad: (x, dy) => dy * (0.5 * (1 + erf(x * Math.SQRT1_2)) + x * normalDensity(x)),
+  grad: (x, dy) => dy * (elementary.normalCdf(x) + x * elementary.normalDensity(x)),
 });
 
 /** √(2/π) (x + 0.044715 x³) */
 function geluInner(x: number): number {
-  return Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3);
+  return Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x);
 }
 
 const geluTanhOp = defineActivation({
   name: "geluTanh",
   wasm: "gelu_tanh",
-  reference: (x) => 0.5 * x * (1 + Math.tanh(geluInner(x))),
+  reference: (x) => 0.5 * x * (1 + elementary.tanh(geluInner(x))),
   from: "x",
   grad: (x, dy) => {
-    const t = Math.tanh(geluInner(x));
+    const t = elementary.tanh(geluInner(x));
     const slope = Math.sqrt(2 / Math.PI) * (1 + 3 * 0.044715 * x * x);
     return dy * (0.5 * (1 + t) + 0.5 * x * (1 - t * t) * slope);
   },
@@ -107,17 +107,18 @@ const leakyReluOp = defineActivation<{ slope: number }>({
 const eluOp = defineActivation<{ alpha: number }>({
   name: "elu",
   params: ["alpha"],
-  reference: (x, alpha) => (x > 0 ? x : alpha * Math.expm1(x)),
+  reference: (x, alpha) => (x > 0 ? x : alpha * elementary.expm1(x)),
   from: "x",
-  grad: (x, dy, alpha) => (x > 0 ? dy : dy * alpha * Math.exp(x)),
+  grad: (x, dy, alpha) => (x > 0 ? dy : dy * alpha * elementary.exp(x)),
 });
 
 const softplusOp = defineActivation<{ beta: number; threshold: number }>({
   name: "softplus",
   params: ["beta", "threshold"],
-  reference: (x, beta, threshold) => (x * beta > threshold ? x : logOnePlusExp(x * beta) / beta),
+  reference: (x, beta, threshold) =>
+    x * beta > threshold ? x : elementary.logOnePlusExp(x * beta) / beta,
   from: "x",
-  grad: (x, dy, beta, threshold) => (x * beta > threshold ? dy : dy * sigmoidOf(x * beta)),
+  grad: (x, dy, beta, threshold) => (x * beta > threshold ? dy : dy * elementary.sigmoid(x * beta)),
 });
 
 /** max(x, 0). Gradient 0 at 0; NaN stays NaN. */

@@ -1,5 +1,6 @@
 /** Attention as one record: neither direction ever holds the matrix of scores. */
 import type { Kernel, NdArray } from "../backend/backend.ts";
+import { exp } from "../elementary/index.ts";
 import type { Op } from "../op.ts";
 import { defineOp, runInPlace } from "../op.ts";
 import { sizeOf } from "../shape.ts";
@@ -62,7 +63,7 @@ function eachQuery(
     }
     if (largest === -Infinity) largest = 0;
     let sum = 0;
-    for (let j = 0; j < s; j++) sum += weights[j] = Math.exp(weights[j] - largest);
+    for (let j = 0; j < s; j++) sum += weights[j] = exp(weights[j] - largest);
     const inverse = sum === 0 ? 0 : 1 / sum;
     for (let j = 0; j < s; j++) {
       weights[j] *= inverse;

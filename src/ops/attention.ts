@@ -1,4 +1,5 @@
 /** Scaled dot-product attention, and rotary position embedding. */
+import { cos, pow, sin } from "../elementary/index.ts";
 import { ShapeError, ValueError } from "../errors.ts";
 import { run } from "../op.ts";
 import type { Generator } from "../random.ts";
@@ -194,17 +195,21 @@ export function rotaryEmbedding(x: Tensor, options: RotaryOptions = {}): Tensor 
   const table = (f: (angle: number) => number): Tensor =>
     tensor(
       Float64Array.from({ length: t * half }, (_, k) =>
-        f((offset + Math.floor(k / half)) * base ** (-(k % half) / half)),
+        f((offset + Math.floor(k / half)) * pow(base, -(k % half) / half)),
       ),
       { shape: [t, half, 1], dtype: x.dtype, device: x.device },
     );
-  const [cos, sin] = [table(Math.cos), table(Math.sin)];
+  const cosines = table(cos);
+  const sines = table(sin);
   const lead = x.shape.slice(0, -1);
   const pairs = interleaved
     ? reshape(x, [...lead, half, 2])
     : transpose(reshape(x, [...lead, 2, half]), -1, -2);
   const a = narrow(pairs, -1, 0, 1);
   const b = narrow(pairs, -1, 1, 1);
-  const turned = concat([sub(mul(a, cos), mul(b, sin)), add(mul(a, sin), mul(b, cos))], -1);
+  const turned = concat(
+    [sub(mul(a, cosines), mul(b, sines)), add(mul(a, sines), mul(b, cosines))],
+    -1,
+  );
   return reshape(interleaved ? turned : transpose(turned, -1, -2), x.shape);
 }

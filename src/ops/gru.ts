@@ -1,5 +1,6 @@
 /** Gated recurrent units. */
 import type { NdArray } from "../backend/backend.ts";
+import { sigmoid, tanh } from "../elementary/index.ts";
 import { defineOp, run, runAll } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 import { sum } from "./broadcast.ts";
@@ -16,7 +17,6 @@ import {
   stepAt,
   weightGrad,
 } from "./recurrent.ts";
-import { sigmoid } from "./special.ts";
 
 /**
  * x [time, batch, 3·hidden], what the inputs contribute, h0, weightHh, biasHh? → all states, h0 among them; the
@@ -46,7 +46,7 @@ const gruSequence = defineOp<SequenceAttrs>({
           });
           const r = sigmoid(x.data[from + k] + ur);
           const z = sigmoid(x.data[from + hidden + k] + uz);
-          const n = Math.tanh(x.data[from + 2 * hidden + k] + r * un);
+          const n = tanh(x.data[from + 2 * hidden + k] + r * un);
           [r, z, n].forEach((value, gate) => {
             gates.data[from + gate * hidden + k] = value;
           });

@@ -24,7 +24,10 @@ function moments(x: NdArray, at: number, { n, eps, centre }: RowAttrs): [number,
   let mean = 0;
   if (centre) for (let k = 0; k < n; k++) mean += x.data[at + k] / n;
   let squares = 0;
-  for (let k = 0; k < n; k++) squares += (x.data[at + k] - mean) ** 2;
+  for (let k = 0; k < n; k++) {
+    const apart = x.data[at + k] - mean;
+    squares += apart * apart;
+  }
   return [mean, 1 / Math.sqrt(squares / n + eps)];
 }
 

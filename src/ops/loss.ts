@@ -1,5 +1,6 @@
 /** Losses of classes. Reductions are "mean" (default), "sum" or "none", as in PyTorch. */
 import type { NdArray } from "../backend/backend.ts";
+import { exp, log } from "../elementary/index.ts";
 import { ShapeError, ValueError } from "../errors.ts";
 import { defineOp, run } from "../op.ts";
 import { formatShape, sameShape, sizeOf } from "../shape.ts";
@@ -33,8 +34,8 @@ function logSumExp(logits: NdArray, row: number, c: number): number {
   for (let k = 0; k < c; k++) top = Math.max(top, logits.data[row * c + k]);
   if (!Number.isFinite(top)) return top;
   let total = 0;
-  for (let k = 0; k < c; k++) total += Math.exp(logits.data[row * c + k] - top);
-  return top + Math.log(total);
+  for (let k = 0; k < c; k++) total += exp(logits.data[row * c + k] - top);
+  return top + log(total);
 }
 
 /** -log softmax(logits)[target] in one pass: the common case, class indices without extras. */
@@ -97,7 +98,7 @@ const crossEntropyGradOp = defineOp<FusedAttrs>({
       const scale = reduction === "mean" ? given / count.data[0] : given;
       for (let k = 0; k < c; k++) {
         const at = row * c + k;
-        const p = Math.exp(logits.data[at] - lse.data[row]);
+        const p = exp(logits.data[at] - lse.data[row]);
         dx.data[at] = index === ignoreIndex ? 0 : scale * (p - Number(k === index));
       }
     }

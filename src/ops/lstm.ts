@@ -1,5 +1,6 @@
 /** Long short-term memory, with and without a projection. */
 import type { NdArray } from "../backend/backend.ts";
+import { sigmoid, tanh } from "../elementary/index.ts";
 import { defineOp, run, runAll } from "../op.ts";
 import { sizeOf } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
@@ -24,7 +25,6 @@ import {
   stepAt,
   weightGrad,
 } from "./recurrent.ts";
-import { sigmoid } from "./special.ts";
 
 /**
  * x [time, batch, 4·hidden], what the inputs contribute, h0, c0, weightHh, weightHr? → one after another, as
@@ -57,7 +57,7 @@ const lstmSequence = defineOp<SequenceAttrs>({
           const values = [0, 1, 2, 3].map((gate) => {
             const j = gate * hidden + k;
             const sum = x.data[from + j] + dot(weight.data, j * size, y.data, source * size, size);
-            return gate === 2 ? Math.tanh(sum) : sigmoid(sum);
+            return gate === 2 ? tanh(sum) : sigmoid(sum);
           });
           values.forEach((value, gate) => {
             gates.data[from + gate * hidden + k] = value;
@@ -65,7 +65,7 @@ const lstmSequence = defineOp<SequenceAttrs>({
           const [i, f, g, o] = values;
           const c = f * cells.data[source * hidden + k] + i * g;
           cells.data[target * hidden + k] = c;
-          h[k] = o * Math.tanh(c);
+          h[k] = o * tanh(c);
         }
         for (let j = 0; j < size; j++) {
           const value = projection ? dot(projection.data, j * hidden, h, 0, hidden) : h[j];
@@ -143,7 +143,7 @@ const lstmSequenceGrad = defineOp<SequenceAttrs>({
       for (let j = 0; j < batch * hidden; j++) {
         const to = at * batch * 4 * hidden + Math.floor(j / hidden) * 4 * hidden + (j % hidden);
         const [i, f, g, o] = [0, 1, 2, 3].map((gate) => gates.data[to + gate * hidden]);
-        const t = Math.tanh(cells.data[after * batch * hidden + j]);
+        const t = tanh(cells.data[after * batch * hidden + j]);
         const dc = dc0.data[j] + given.data[j] * o * (1 - t * t);
         const slopes = [
           dc * g * i * (1 - i),

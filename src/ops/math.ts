@@ -1,4 +1,5 @@
 /** Elementary functions of every element. */
+import * as elementary from "../elementary/index.ts";
 import type { Op } from "../op.ts";
 import { run } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
@@ -7,7 +8,14 @@ import { add, div, mul, neg, sub } from "./arithmetic.ts";
 import type { NoAttrs, Operand } from "./common.ts";
 import { cast, checkOperands, defineMap, defineZip, none, toFloat, zip } from "./common.ts";
 import { eq, ge, logicalAnd, where } from "./compare.ts";
-import { erf as erfOf, roundHalfEven } from "./special.ts";
+
+/** Nearest whole number, halves to the even one (IEEE 754 roundTiesToEven). */
+function roundHalfEven(x: number): number {
+  const floor = Math.floor(x);
+  const rest = x - floor;
+  if (rest !== 0.5) return Math.round(x);
+  return floor % 2 === 0 ? floor : floor + 1;
+}
 
 const absOp = defineMap({
   name: "abs",
@@ -35,7 +43,7 @@ const truncOp = defineMap({ name: "trunc", reference: Math.trunc, vjp: zeroGradi
 /** d(a^b)/da = b a^(b-1), 0 where b = 0; d(a^b)/db = a^b log a, 0 where a = 0 and b >= 0. */
 const powOp = defineZip({
   name: "pow",
-  reference: (a, b) => powOf(a, b),
+  reference: elementary.pow,
   saves: [0, 1, "y"],
   vjp: (dy, context) => {
     const [a, b, y] = context.saved;
@@ -48,12 +56,6 @@ const powOp = defineZip({
   },
 });
 
-/** C's pow, which differs from JavaScript's in pow(1, x) and pow(-1, ±Infinity) = 1. */
-function powOf(a: number, b: number): number {
-  if (a === 1 || (a === -1 && Math.abs(b) === Infinity)) return 1;
-  return a ** b;
-}
-
 const powScalarOp = defineMap<{ exponent: number }>({
   name: "powScalar",
   wasm: "pow_scalar",
@@ -61,7 +63,7 @@ const powScalarOp = defineMap<{ exponent: number }>({
   // As PyTorch: √ differs from IEEE 754's pow at -Infinity (NaN) and -0 (-0).
   reference: (x, exponent) => {
     if (exponent === 0.5) return Math.sqrt(x);
-    return exponent === -0.5 ? 1 / Math.sqrt(x) : powOf(x, exponent);
+    return exponent === -0.5 ? 1 / Math.sqrt(x) : elementary.pow(x, exponent);
   },
   saves: [0],
   vjp: (dy, { saved: [x] }, { exponent }) => [
@@ -73,10 +75,10 @@ const scalarPowOp = defineMap<{ base: number }>({
   name: "scalarPow",
   wasm: "scalar_pow",
   params: ["base"],
-  reference: (x, base) => powOf(base, x),
+  reference: (x, base) => elementary.pow(base, x),
   saves: [0, "y"],
   vjp: (dy, { saved: [x, y] }, { base }) => {
-    const dx = mul(dy, mul(y, Math.log(base)));
+    const dx = mul(dy, mul(y, elementary.log(base)));
     return [base === 0 ? where(ge(x, 0), 0, dx) : dx];
   },
 });
@@ -114,37 +116,37 @@ export function clamp(x: Tensor, options: { min?: number; max?: number }): Tenso
 
 const expOp = defineMap({
   name: "exp",
-  reference: Math.exp,
+  reference: elementary.exp,
   saves: ["y"],
   vjp: (dy, { saved: [y] }) => [mul(dy, y)],
 });
 const expm1Op = defineMap({
   name: "expm1",
-  reference: Math.expm1,
+  reference: elementary.expm1,
   saves: ["y"],
   vjp: (dy, { saved: [y] }) => [mul(dy, add(y, 1))],
 });
 const logOp = defineMap({
   name: "log",
-  reference: Math.log,
+  reference: elementary.log,
   saves: [0],
   vjp: (dy, { saved: [x] }) => [div(dy, x)],
 });
 const log1pOp = defineMap({
   name: "log1p",
-  reference: Math.log1p,
+  reference: elementary.log1p,
   saves: [0],
   vjp: (dy, { saved: [x] }) => [div(dy, add(x, 1))],
 });
 const log2Op = defineMap({
   name: "log2",
-  reference: Math.log2,
+  reference: elementary.log2,
   saves: [0],
   vjp: (dy, { saved: [x] }) => [div(dy, mul(x, Math.LN2))],
 });
 const log10Op = defineMap({
   name: "log10",
-  reference: Math.log10,
+  reference: elementary.log10,
   saves: [0],
   vjp: (dy, { saved: [x] }) => [div(dy, mul(x, Math.LN10))],
 });
@@ -168,25 +170,25 @@ const reciprocalOp = defineMap({
 });
 const sinOp = defineMap({
   name: "sin",
-  reference: Math.sin,
+  reference: elementary.sin,
   saves: [0],
   vjp: (dy, { saved: [x] }) => [mul(dy, cos(x))],
 });
 const cosOp = defineMap({
   name: "cos",
-  reference: Math.cos,
+  reference: elementary.cos,
   saves: [0],
   vjp: (dy, { saved: [x] }) => [mul(neg(dy), sin(x))],
 });
 const tanOp = defineMap({
   name: "tan",
-  reference: Math.tan,
+  reference: elementary.tan,
   saves: ["y"],
   vjp: (dy, { saved: [y] }) => [mul(dy, add(square(y), 1))],
 });
 const erfOp = defineMap({
   name: "erf",
-  reference: erfOf,
+  reference: elementary.erf,
   saves: [0],
   vjp: (dy, { saved: [x] }) => [mul(mul(dy, 2 / Math.sqrt(Math.PI)), exp(neg(square(x))))],
 });

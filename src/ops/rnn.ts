@@ -1,5 +1,6 @@
 /** Elman's recurrent layer. */
 import type { NdArray } from "../backend/backend.ts";
+import { tanh } from "../elementary/index.ts";
 import { defineOp, run, runAll } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 import { linear } from "./matmul.ts";
@@ -37,7 +38,7 @@ const rnnSequence = defineOp<RnnAttrs>({
         for (let k = 0; k < hidden; k++) {
           const own = dot(weight.data, k * hidden, y.data, before * row + b, hidden);
           const sum = x.data[at * row + b + k] + own;
-          y.data[after * row + b + k] = relu ? Math.max(sum, 0) : Math.tanh(sum);
+          y.data[after * row + b + k] = relu ? Math.max(sum, 0) : tanh(sum);
         }
       }
     }

@@ -1,5 +1,6 @@
 /** Softmax and its logarithm along one dimension. */
 import type { NdArray, ReferenceFunction } from "../backend/backend.ts";
+import { exp, log } from "../elementary/index.ts";
 import type { Op } from "../op.ts";
 import { defineOp, run } from "../op.ts";
 import { normalizeDim, sizeOf } from "../shape.ts";
@@ -60,7 +61,7 @@ const softmaxOp = defineSoftmax(
   "softmax",
   (x) => {
     const top = Math.max(...x);
-    const e = x.map((v) => Math.exp(v - top));
+    const e = x.map((v) => exp(v - top));
     const sum = total(e);
     return e.map((v) => v / sum);
   },
@@ -75,12 +76,12 @@ const logSoftmaxOp = defineSoftmax(
   "log_softmax",
   (x) => {
     const top = Math.max(...x);
-    const sum = Math.log(total(x.map((v) => Math.exp(v - top))));
+    const sum = log(total(x.map((v) => exp(v - top))));
     return x.map((v) => v - top - sum);
   },
   (y, dy) => {
     const sum = total(dy);
-    return y.map((v, k) => dy[k] - Math.exp(v) * sum);
+    return y.map((v, k) => dy[k] - exp(v) * sum);
   },
 );
 

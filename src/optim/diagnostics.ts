@@ -2,6 +2,7 @@
  * What is worth logging while training: a few numbers per group, at the cost of reading gradients,
  * parameters and z once.
  */
+import { pow } from "../elementary/index.ts";
 import { runScoped } from "../scope.ts";
 import { withRecording } from "../tape.ts";
 import type { Tensor } from "../tensor.ts";
@@ -12,7 +13,6 @@ import { combineNorms, normOf } from "./norm.ts";
 import type { Optimizer } from "./optimizer.ts";
 import type { AdamCScheduleFreePlusPaperOptions } from "./schedule-free/adamc.ts";
 import { annealedBeta } from "./schedule-free/adamc.ts";
-import { power } from "./schedule-free/power.ts";
 import { ScheduleFreeAround } from "./schedule-free/wrapper-base.ts";
 
 /** One group's state after its last step. Norms are Euclidean, over all parameters of the group. */
@@ -130,7 +130,7 @@ function lastWeight({ k, weightSum, lrMax, r, weightLrPower, cWarmup }: Group): 
   if (weightSum === undefined || k === undefined) return 1;
   if (k === 0) return 0;
   if (cWarmup !== undefined && k <= cWarmup) return 1;
-  return weightSum === 0 ? 0 : (power(k, r ?? 0) * power(lrMax!, weightLrPower ?? 2)) / weightSum;
+  return weightSum === 0 ? 0 : (pow(k, r ?? 0) * pow(lrMax!, weightLrPower ?? 2)) / weightSum;
 }
 
 function distances(

@@ -1,10 +1,10 @@
 /** Norms over blocks of memory in one pass (p other than 1, 2, Infinity: two), accumulated in float64. */
+import { pow } from "../elementary/index.ts";
 import type { Kernel, NdArray } from "../backend/backend.ts";
 import { runInPlace } from "../op.ts";
 import { runScoped } from "../scope.ts";
 import type { Tensor } from "../tensor.ts";
 import { empty } from "../tensor.ts";
-import { power } from "./schedule-free/power.ts";
 
 /** y = ‖x‖_p, or ‖x − z‖₂ where z is given (p is 2 then). 0 < p ≤ Infinity. */
 export const normKernel: Kernel = {
@@ -17,9 +17,9 @@ export const normKernel: Kernel = {
     for (let i = 0; i < x.data.length; i++) {
       const value = Math.abs(zs === undefined ? x.data[i] : x.data[i] - zs[i]);
       if (p === Infinity) total = Math.max(total, value);
-      else total += p === 2 ? value * value : p === 1 ? value : value ** p;
+      else total += p === 2 ? value * value : p === 1 ? value : pow(value, p);
     }
-    y.data[0] = p === 2 ? Math.sqrt(total) : p === 1 || p === Infinity ? total : total ** (1 / p);
+    y.data[0] = p === 2 ? Math.sqrt(total) : p === 1 || p === Infinity ? total : pow(total, 1 / p);
   },
 };
 
@@ -38,6 +38,6 @@ export function combineNorms(norms: readonly number[], p: number): number {
   const largest = Math.max(0, ...norms);
   if (p === Infinity || largest === 0 || !Number.isFinite(largest)) return largest;
   // Relative to the largest, so that no power overflows.
-  const sum = norms.reduce((total, norm) => total + power(norm / largest, p), 0);
-  return largest * (p === 2 ? Math.sqrt(sum) : power(sum, 1 / p));
+  const sum = norms.reduce((total, norm) => total + pow(norm / largest, p), 0);
+  return largest * (p === 2 ? Math.sqrt(sum) : pow(sum, 1 / p));
 }

@@ -3,7 +3,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { TypedArray } from "../../src/backend/backend.ts";
 import { broadcastShapes, broadcastStrides, sizeOf, stridesOf } from "../../src/shape.ts";
-import { erf } from "../../src/ops/special.ts";
+import { erf } from "../../src/elementary/index.ts";
 import { loadKernels } from "../../src/backend/wasm/module.ts";
 import type { Array_ } from "./cpu.ts";
 import { Cpu, dtypeOf, elements } from "./cpu.ts";

@@ -1,7 +1,7 @@
 /** Elementary functions: the largest errors, in ulp, against float64; special values. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { erf } from "../../src/ops/special.ts";
+import { erf } from "../../src/elementary/index.ts";
 import { Cpu, ulps } from "./cpu.ts";
 import { Numbers } from "./runtime.ts";
 

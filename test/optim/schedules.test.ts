@@ -3,7 +3,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { Tensor } from "../../src/index.ts";
 import { optim, ValueError } from "../../src/index.ts";
-import { cosPi } from "../../src/optim/schedules/cos-pi.ts";
+import { cosPi } from "../../src/elementary/index.ts";
 import type { SchedulerCase } from "../golden/schedulers.ts";
 import { playSchedulerCase } from "../golden/schedulers.ts";
 import { assertClose, assertThrows, numbers, parameter, setGrad } from "./helpers.ts";

@@ -17,6 +17,8 @@ const files: Record<string, () => Promise<unknown>> = {
   "errors.test.ts": () => import("../errors.test.ts"),
   "nn/module.test.ts": () => import("../nn/module.test.ts"),
   "determinism.test.ts": () => import("../determinism.test.ts"),
+  "elementary/bits.test.ts": () => import("../elementary/bits.test.ts"),
+  "elementary/special.test.ts": () => import("../elementary/special.test.ts"),
   "random.test.ts": () => import("../random.test.ts"),
   "optim/schedule-free.test.ts": () => import("../optim/schedule-free.test.ts"),
 };

@@ -384,7 +384,8 @@ function roundUp(value: number, unit: number): number {
 /** `1536 bytes (1.5 KiB)` */
 export function formatBytes(bytes: number): string {
   if (bytes < 1024) return `${bytes} bytes`;
-  const exponent = Math.min(Math.floor(Math.log2(bytes) / 10), 3);
-  const unit = ["", "KiB", "MiB", "GiB"][exponent];
-  return `${bytes} bytes (${(bytes / 1024 ** exponent).toFixed(1)} ${unit})`;
+  let size = bytes / 1024;
+  let unit = 0;
+  for (; size >= 1024 && unit < 2; unit++) size /= 1024;
+  return `${bytes} bytes (${size.toFixed(1)} ${["KiB", "MiB", "GiB"][unit]})`;
 }

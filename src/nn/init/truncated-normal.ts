@@ -62,12 +62,14 @@ function proposalFor(low: number, high: number): Proposal {
   if (low > 0) {
     return ([a, b]) => {
       const x = low + negativeLog(a) / rate;
-      return x <= high && negativeLog(b) >= (x - rate) ** 2 / 2 ? x : null;
+      return x <= high && negativeLog(b) >= ((x - rate) * (x - rate)) / 2 ? x : null;
     };
   }
   return ([a, b, c]) => {
     const magnitude = negativeLog(a);
     const x = c % 2 === 0 ? magnitude : -magnitude;
-    return x >= low && x <= high && negativeLog(b) >= (magnitude - 1) ** 2 / 2 ? x : null;
+    return x >= low && x <= high && negativeLog(b) >= ((magnitude - 1) * (magnitude - 1)) / 2
+      ? x
+      : null;
   };
 }

@@ -1,4 +1,5 @@
 /** Adafactor: options and the optimizer. */
+import { pow } from "../../elementary/index.ts";
 import { copy } from "../../autograd.ts";
 import { runInPlace } from "../../op.ts";
 import { add, div, mul, neg, sub } from "../../ops/arithmetic.ts";
@@ -14,7 +15,6 @@ import type { ParamGroup, ParamsOrGroups } from "../optimizer.ts";
 import type { Option, OptionTable } from "../options.ts";
 import { flag, ignored, nonNegative } from "../options.ts";
 import { positiveEps } from "../schedule-free/coefficients.ts";
-import { power } from "../schedule-free/power.ts";
 import type { StateKey } from "../state-dict.ts";
 import { BaseOptimizer, stepKey } from "./base-optimizer.ts";
 
@@ -128,7 +128,7 @@ function stepOne(group: Group, block: FlatGroup, target: Tensor, i: number, t: n
   const g = group.maximize ? neg(gradient) : gradient;
   const rate = Math.min(lr, 1 / Math.sqrt(t));
   const alpha = mul(clamp(rms(p), { min: group.eps[1] }), rate);
-  const v = secondMoment(block, i, g, 1 / power(t, -beta2Decay), eps1);
+  const v = secondMoment(block, i, g, 1 / pow(t, -beta2Decay), eps1);
   const u = mul(rsqrt(clamp(v, { min: positiveEps(eps1 * eps1, target.dtype) })), g);
   const clip = clamp(div(rms(u), group.d), { min: 1 });
   const kept = weightDecay === 0 ? p : mul(p, 1 - lr * weightDecay);

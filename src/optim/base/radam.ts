@@ -1,11 +1,11 @@
 /** RAdam: options and the optimizer. */
+import { pow } from "../../elementary/index.ts";
 import type { Tensor } from "../../tensor.ts";
 import type { FlatGroup } from "../flat.ts";
 import type { ParamGroup, ParamsOrGroups } from "../optimizer.ts";
 import type { OptionTable } from "../options.ts";
 import { decayRates, flag, ignored, nonNegative } from "../options.ts";
 import { biasCorrection, positiveEps } from "../schedule-free/coefficients.ts";
-import { power } from "../schedule-free/power.ts";
 import type { StateKey } from "../state-dict.ts";
 import { adamKeys } from "./adam.ts";
 import { BaseOptimizer, eachStepNumber } from "./base-optimizer.ts";
@@ -105,7 +105,7 @@ export class RAdam extends BaseOptimizer<RAdamOptions> {
 function rectification(beta2: number, t: number): number | null {
   const bias2 = biasCorrection(beta2, t);
   const limit = 2 / (1 - beta2) - 1;
-  const rho = limit - (2 * t * power(beta2, t)) / bias2;
+  const rho = limit - (2 * t * pow(beta2, t)) / bias2;
   if (!(rho > 5)) return null;
   const square = ((rho - 4) * (rho - 2) * limit) / ((limit - 4) * (limit - 2) * rho);
   return Math.sqrt(square) * Math.sqrt(bias2);

@@ -1,4 +1,5 @@
 /** AdamC Schedule-Free+: Schedule-Free on Adam, with a step size after Polyak. */
+import { pow } from "../../elementary/index.ts";
 import { ValueError } from "../../errors.ts";
 import type { Tensor } from "../../tensor.ts";
 import type { FlatGroup, Run } from "../flat.ts";
@@ -9,7 +10,6 @@ import type { StateKey } from "../state-dict.ts";
 import type { AveragingStep } from "./coefficients.ts";
 import { biasCorrection, positiveEps, xToY } from "./coefficients.ts";
 import { adamcStep, lerpInPlace, polyakSums } from "./kernels.ts";
-import { power } from "./power.ts";
 import type { Counters, Group } from "./schedule-free.ts";
 import { counters, ScheduleFree } from "./schedule-free.ts";
 
@@ -83,7 +83,7 @@ export function annealedBeta(
 ): number {
   if (sfBeta1AnnealSteps === 0) return sfBeta1;
   const progress = Math.min(k / sfBeta1AnnealSteps, 1);
-  return 1 - power(1 - sfBeta1, 1 - progress) * power(1 - sfBeta1Max, progress);
+  return 1 - pow(1 - sfBeta1, 1 - progress) * pow(1 - sfBeta1Max, progress);
 }
 
 /** What a step's groups share. */
@@ -222,7 +222,7 @@ export class AdamCScheduleFreePlusPaper extends ScheduleFree<
     const lrMax = group.lrMax > lr ? group.lrMax : lr;
     const step = { k: group.k + 1, lrMax, scheduledLr: lr };
     if (group.k < group.cWarmup) return { ...step, weightSum: group.weightSum, ckp1: 1 };
-    const weight = power(group.k + 1, group.r) * power(lrMax, group.weightLrPower);
+    const weight = pow(group.k + 1, group.r) * pow(lrMax, group.weightLrPower);
     const weightSum = group.weightSum + weight;
     return { ...step, weightSum, ckp1: weightSum === 0 ? 0 : weight / weightSum };
   }

@@ -3,9 +3,9 @@
  * Algorithm 1 and section 4; names as in the package `schedulefree`). What is derived from options,
  * such as 1 − β₂, is derived here: a kernel that computes it in float32 loses digits.
  */
+import { pow } from "../../elementary/index.ts";
 import type { DType } from "../../backend/backend.ts";
 import { ValueError } from "../../errors.ts";
-import { power } from "./power.ts";
 
 /** The options that decide a step's learning rate and its weight in the average. */
 export interface AveragingOptions {
@@ -39,7 +39,7 @@ export interface AveragingStep extends AveragingCounters {
  */
 export function rectification(beta2: number, t: number, boundary: number): number | null {
   const rhoMax = 2 / (1 - beta2) - 1;
-  const rest = power(beta2, t);
+  const rest = pow(beta2, t);
   const rho = rhoMax - (2 * t * rest) / (1 - rest);
   if (!(rho > boundary)) return null;
   return Math.sqrt(((rho - 4) * (rho - 2) * rhoMax) / ((rhoMax - 4) * (rhoMax - 2) * rho));
@@ -63,7 +63,7 @@ export function averagingStep(
   lr: number,
 ): AveragingStep {
   const lrMax = Math.max(lr, counters.lrMax);
-  const weight = power(counters.k + 1, options.r) * power(lrMax, options.weightLrPower);
+  const weight = pow(counters.k + 1, options.r) * pow(lrMax, options.weightLrPower);
   const weightSum = counters.weightSum + weight;
   if (!Number.isFinite(weightSum)) {
     throw new ValueError(
@@ -78,7 +78,7 @@ export function averagingStep(
 
 /** 1 − β^t, which a running average that started at 0 is divided by after t steps. */
 export function biasCorrection(beta: number, t: number): number {
-  return 1 - power(beta, t);
+  return 1 - pow(beta, t);
 }
 
 /** eps, or where it is 0 the smallest normal number: with zero gradients 0 / 0 would be NaN. */

@@ -1,7 +1,7 @@
 /** Cosine schedules (SGDR, Loshchilov and Hutter, arXiv 1608.03983). */
+import { cosPi } from "../../elementary/index.ts";
 import { ValueError } from "../../errors.ts";
 import type { OptionTable } from "../options.ts";
-import { cosPi } from "./cos-pi.ts";
 import type { Scheduled, SchedulerOptions } from "./scheduler.ts";
 import { isWhole, LRScheduler, option, real, required } from "./scheduler.ts";
 

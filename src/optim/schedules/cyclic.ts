@@ -1,8 +1,7 @@
 /** Cyclic schedules: up and down with a fixed period, and decays whose period grows. */
+import { cosPi, pow } from "../../elementary/index.ts";
 import type { OptionTable } from "../options.ts";
 import { flag, nonNegative } from "../options.ts";
-import { power } from "../schedule-free/power.ts";
-import { cosPi } from "./cos-pi.ts";
 import { checkMomentum, setMomentum } from "./momentum.ts";
 import type { PerGroup, Scheduled, SchedulerOptions } from "./scheduler.ts";
 import { isFinite, isPerGroup, isWhole, LRScheduler, option, real, required } from "./scheduler.ts";
@@ -111,8 +110,8 @@ export class CyclicLR extends LRScheduler<CyclicLROptions> {
   private scale(cycle: number, t: number): number {
     const { scaleFn, scaleMode, mode, gamma } = this.options;
     if (scaleFn !== null) return scaleFn(scaleMode === "cycle" ? cycle : t);
-    if (mode === "triangular2") return power(0.5, cycle - 1);
-    return mode === "exp_range" ? power(gamma, t) : 1;
+    if (mode === "triangular2") return pow(0.5, cycle - 1);
+    return mode === "exp_range" ? pow(gamma, t) : 1;
   }
 }
 
@@ -175,7 +174,7 @@ export class GrowingCyclicLR extends LRScheduler<GrowingCyclicLROptions> {
     if (growth === 1) return [this.lastEpoch % period, period];
     let start = 0;
     for (let i = 0; ; i++) {
-      const n = Math.round(period * power(growth, i));
+      const n = Math.round(period * pow(growth, i));
       if (this.lastEpoch < start + n) return [this.lastEpoch - start, n];
       start += n;
     }

@@ -1,7 +1,7 @@
 /** Schedules that multiply: by a function, in steps, along a line or a power, or not at all. */
+import { pow } from "../../elementary/index.ts";
 import type { OptionTable } from "../options.ts";
 import { nonNegative } from "../options.ts";
-import { power } from "../schedule-free/power.ts";
 import type { PerGroup, Scheduled, SchedulerOptions } from "./scheduler.ts";
 import {
   isFinite,
@@ -86,7 +86,7 @@ export class StepLR extends LRScheduler<StepLROptions> {
 
   protected override at(_lr: number, base: number): number {
     const { stepSize, gamma } = this.options;
-    return base * power(gamma, Math.floor(this.lastEpoch / stepSize));
+    return base * pow(gamma, Math.floor(this.lastEpoch / stepSize));
   }
 }
 
@@ -120,12 +120,12 @@ export class MultiStepLR extends LRScheduler<MultiStepLROptions> {
 
   protected override next(lr: number): number {
     const { milestones, gamma } = this.options;
-    return lr * power(gamma, milestones.filter((epoch) => epoch === this.lastEpoch).length);
+    return lr * pow(gamma, milestones.filter((epoch) => epoch === this.lastEpoch).length);
   }
 
   protected override at(_lr: number, base: number): number {
     const { milestones, gamma } = this.options;
-    return base * power(gamma, milestones.filter((epoch) => epoch <= this.lastEpoch).length);
+    return base * pow(gamma, milestones.filter((epoch) => epoch <= this.lastEpoch).length);
   }
 }
 
@@ -227,7 +227,7 @@ export class ExponentialLR extends LRScheduler<ExponentialLROptions> {
   }
 
   protected override at(_lr: number, base: number): number {
-    return base * power(this.options.gamma, this.lastEpoch);
+    return base * pow(this.options.gamma, this.lastEpoch);
   }
 }
 
@@ -256,12 +256,12 @@ export class PolynomialLR extends LRScheduler<PolynomialLROptions> {
     const { totalIters: n, power: p } = this.options;
     const t = this.lastEpoch;
     if (t === 0 || t > n) return lr;
-    return lr * power((1 - t / n) / (1 - (t - 1) / n), p);
+    return lr * pow((1 - t / n) / (1 - (t - 1) / n), p);
   }
 
   protected override at(_lr: number, base: number): number {
     const { totalIters: n, power: p } = this.options;
-    return base * power(1 - Math.min(n, this.lastEpoch) / n, p);
+    return base * pow(1 - Math.min(n, this.lastEpoch) / n, p);
   }
 }
 

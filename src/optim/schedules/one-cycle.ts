@@ -1,8 +1,8 @@
 /** The one-cycle policy (Smith and Topin, arXiv 1708.07120). */
+import { cosPi } from "../../elementary/index.ts";
 import { ValueError } from "../../errors.ts";
 import type { Option, OptionTable } from "../options.ts";
 import { flag } from "../options.ts";
-import { cosPi } from "./cos-pi.ts";
 import { checkMomentum, setMomentum } from "./momentum.ts";
 import type { PerGroup, Scheduled, SchedulerOptions } from "./scheduler.ts";
 import { isFinite, isPerGroup, isWhole, LRScheduler, option, required } from "./scheduler.ts";

@@ -1,6 +1,6 @@
 /** The schedule that goes with stochastic weight averaging. */
+import { cosPi } from "../../elementary/index.ts";
 import type { OptionTable } from "../options.ts";
-import { cosPi } from "./cos-pi.ts";
 import type { PerGroup, Scheduled, SchedulerOptions } from "./scheduler.ts";
 import { isPerGroup, isWhole, LRScheduler, option, required } from "./scheduler.ts";
 

@@ -17,7 +17,8 @@ const addresses = (rt: Runtime, grad: View, outputs: readonly (View | undefined)
 
 /** Second moments are dropped where they are denormal and √v cannot be seen beside eps. */
 function tiny(eps: number, gain: number): [v: number, g: number] {
-  const v = Math.min(SMALLEST_NORMAL, (eps * 2 ** -25) ** 2);
+  const root = eps * 2 ** -25;
+  const v = Math.min(SMALLEST_NORMAL, root * root);
   return [v, gain > 0 ? Math.sqrt(v / gain) : 0];
 }
 

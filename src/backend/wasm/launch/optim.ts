@@ -27,7 +27,8 @@ const sgdScheduleFreeStep: Launcher = (rt, kernel, [grad], outputs, attrs) => {
  * Denormal second moments are dropped where √v cannot be seen beside eps: below [v, |g|].
  */
 function tiny({ eps, oneMinusBeta2 }: Record<string, number>): [number, number] {
-  const v = Math.min(SMALLEST_NORMAL, (eps * 2 ** -25) ** 2);
+  const root = eps * 2 ** -25;
+  const v = Math.min(SMALLEST_NORMAL, root * root);
   return [v, oneMinusBeta2 > 0 ? Math.sqrt(v / oneMinusBeta2) : 0];
 }
 

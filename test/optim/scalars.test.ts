@@ -6,59 +6,10 @@ import {
   warmupLr,
   yStep,
 } from "../../src/optim/schedule-free/coefficients.ts";
-import { power } from "../../src/optim/schedule-free/power.ts";
 import { ValueError } from "../../src/errors.ts";
-import { assertThrows, randomNumbers } from "./helpers.ts";
+import { assertThrows } from "./helpers.ts";
 
 const scalars = suite("optim scalars");
-
-/** a^n rounded correctly, by exact integer arithmetic on a's 53 bits. */
-function exactPower(a: number, n: number): number {
-  let exponent = 0;
-  while (!Number.isInteger(a)) {
-    a *= 2;
-    exponent++;
-  }
-  const numerator = BigInt(a) ** BigInt(n);
-  const shift = BigInt(exponent * n);
-  // 80 bits of the quotient are enough to round to 53 but for exact ties.
-  const length = BigInt(numerator.toString(2).length);
-  const extra = length > 80n ? length - 80n : 0n;
-  return Number(numerator >> extra) * 2 ** Number(extra - shift);
-}
-
-scalars("whole powers are rounded correctly", () => {
-  for (const base of [0.9, 0.95, 0.98, 0.99, 0.999, 0.9955, 0.5, 1 / 3]) {
-    for (const n of [1, 2, 3, 7, 10, 31, 64, 100, 255, 500]) {
-      if (base ** n < 1e-250) continue;
-      assert.is(power(base, n), exactPower(base, n), `${base}^${n}`);
-    }
-  }
-});
-
-scalars("powers agree with Math.pow to 30 units in the last place", () => {
-  const next = randomNumbers(1);
-  for (let i = 0; i < 2000; i++) {
-    const x = Math.exp(5 * next());
-    const p = Math.abs(20 * next());
-    const error = Math.abs(power(x, p) / x ** p - 1);
-    assert.ok(error < 30 * 2 ** -52, `${x}^${p}: relative error ${error}`);
-  }
-});
-
-scalars("powers at the ends of the domain", () => {
-  assert.is(power(0, 0), 1);
-  assert.is(power(0, 2), 0);
-  assert.is(power(0, 0.5), 0);
-  assert.is(power(0, -1), Infinity);
-  assert.is(power(1, 1e9), 1);
-  assert.is(power(0.999, 1e7), 0);
-  assert.is(power(2, 1023), 2 ** 1023);
-  assert.is(power(2, 1024), Infinity);
-  assert.is(power(4, 1.5), 8);
-  assert.is(power(2, -3), 0.125);
-  assert.is(power(1e-200, 1), 1e-200);
-});
 
 scalars("warmup grows linearly and ends at lr", () => {
   const rates = [0, 1, 2, 3, 4, 5].map((k) => warmupLr(0.5, 4, k));
