@@ -362,8 +362,8 @@ const cases: [what: string, kind: Kind, f: () => unknown, message: string][] = [
   [
     "conv2d rank",
     rl.ShapeError,
-    () => rl.conv2d(ones([3, 8, 8]), ones([4, 3, 3, 3])),
-    "conv2d: input [3, 8, 8] and weight [4, 3, 3, 3]; expected [n, c, h, w] and [o, c/groups, kh, kw]",
+    () => rl.conv2d(ones([8, 8]), ones([4, 3, 3, 3])),
+    "conv2d: input [8, 8] and weight [4, 3, 3, 3]; expected [n, c, h, w] or [c, h, w], and [o, c/groups, kh, kw]",
   ],
   [
     "conv2d channels",
@@ -543,8 +543,71 @@ const cases: [what: string, kind: Kind, f: () => unknown, message: string][] = [
   [
     "conv1d rank",
     rl.ShapeError,
-    () => rl.conv1d(ones([3, 8]), ones([4, 3, 3])),
-    "conv1d: input [3, 8] and weight [4, 3, 3]; expected [n, c, l] and [o, c/groups, k]",
+    () => rl.conv1d(ones([8]), ones([4, 3, 3])),
+    "conv1d: input [8] and weight [4, 3, 3]; expected [n, c, l] or [c, l], and [o, c/groups, k]",
+  ],
+  [
+    "conv1d named padding",
+    rl.ValueError,
+    () => rl.conv1d(ones([3, 8]), ones([4, 3, 3]), null, { padding: "full" as never }),
+    'conv1d: padding is "full"; expected "same", "valid" or numbers',
+  ],
+  [
+    "conv2d same padding with a stride",
+    rl.ValueError,
+    () => rl.conv2d(ones([3, 8, 8]), ones([4, 3, 3, 3]), null, { padding: "same", stride: [1, 2] }),
+    'conv2d: padding is "same" with stride 2; expected stride 1, as only that keeps the extents, or padding in numbers',
+  ],
+  [
+    "Conv2d same padding with a stride",
+    rl.ValueError,
+    () => new nn.Conv2d(1, 1, 3, { padding: "same", stride: 2 }),
+    'Conv2d: padding is "same" with stride 2; expected stride 1, as only that keeps the extents, or padding in numbers',
+  ],
+  [
+    "Conv1d paddingMode",
+    rl.ValueError,
+    () => new nn.Conv1d(1, 1, 3, { paddingMode: "mirror" as never }),
+    'Conv1d: paddingMode is "mirror"; expected "zeros", "reflect", "replicate", "circular"',
+  ],
+  [
+    "convTranspose1d rank",
+    rl.ShapeError,
+    () => rl.convTranspose1d(ones([1, 1, 3, 8]), ones([4, 3, 3])),
+    "convTranspose1d: input [1, 1, 3, 8] and weight [4, 3, 3]; expected [n, c, l] or [c, l], and [c, o/groups, k]",
+  ],
+  [
+    "ConvTranspose2d output size",
+    rl.ShapeError,
+    () =>
+      disposing(new nn.ConvTranspose2d(1, 1, 3, { stride: 2 }), (layer) =>
+        layer.forward(ones([1, 4, 4]), [9, 11]),
+      ),
+    "ConvTranspose2d: outputSize is [9, 11]; expected [9, 9] to [10, 10] for ones float32 [1, 4, 4]",
+  ],
+  [
+    "maxPool1d rank",
+    rl.ShapeError,
+    () => rl.maxPool1d(ones([4]), 2),
+    "maxPool1d: input [4]; expected [n, c, l] or [c, l]",
+  ],
+  [
+    "avgPool2d rank",
+    rl.ShapeError,
+    () => rl.avgPool2d(ones([4, 4]), 2),
+    "avgPool2d: input [4, 4]; expected [n, c, h, w] or [c, h, w]",
+  ],
+  [
+    "adaptiveMaxPool2d rank",
+    rl.ShapeError,
+    () => rl.adaptiveMaxPool2d(ones([4, 4]), 2),
+    "adaptiveMaxPool2d: input [4, 4]; expected [n, c, h, w] or [c, h, w] with at least one row and column",
+  ],
+  [
+    "adaptiveAvgPool1d size",
+    rl.ValueError,
+    () => rl.adaptiveAvgPool1d(ones([4, 4]), 0),
+    "adaptiveAvgPool1d: outputSize is 0; expected a whole number from 1 up",
   ],
   [
     "conv1d kernel",

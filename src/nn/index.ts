@@ -24,10 +24,12 @@ export { MultiheadAttention } from "./attention.ts";
 export type { AttentionMasks, MultiheadAttentionOptions } from "./attention.ts";
 export { BatchNorm1d, BatchNorm2d, recalibrateBatchNorm } from "./batch-norm.ts";
 export type { BatchNormLayerOptions } from "./batch-norm.ts";
-export { Conv1d, ConvTranspose2d } from "./conv.ts";
+export { Conv1d, Conv2d } from "./conv.ts";
+export type { ConvLayerOptions, PaddingMode } from "./conv.ts";
+export { ConvTranspose1d, ConvTranspose2d } from "./conv-transpose.ts";
 export { Embedding } from "./embedding.ts";
 export * as init from "./init/index.ts";
-export { Conv2d, Linear } from "./layers.ts";
+export { Linear } from "./layers.ts";
 export type { LayerOptions } from "./layers.ts";
 export {
   BCELoss,
@@ -49,14 +51,21 @@ export { GRU, LSTM, RNN } from "./recurrent.ts";
 export type { LSTMOptions, RecurrentOptions } from "./recurrent.ts";
 export { GRUCell, LSTMCell, RNNCell } from "./recurrent-cell.ts";
 export type { CellOptions } from "./recurrent-cell.ts";
-export { AdaptiveAvgPool2d, Upsample } from "./resample.ts";
 export {
+  AdaptiveAvgPool1d,
+  AdaptiveAvgPool2d,
+  AdaptiveMaxPool2d,
+  AvgPool1d,
   AvgPool2d,
+  MaxPool1d,
+  MaxPool2d,
+} from "./pool.ts";
+export { Upsample } from "./resample.ts";
+export {
   Dropout,
   Flatten,
   GELU,
   LeakyReLU,
-  MaxPool2d,
   ReLU,
   Sequential,
   Sigmoid,

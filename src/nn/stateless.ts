@@ -1,10 +1,7 @@
 /** Layers without parameters. */
 import { ValueError } from "../errors.ts";
 import * as activation from "../ops/activation.ts";
-import type { Pair } from "../ops/conv.ts";
 import { flatten } from "../ops/movement.ts";
-import type { AvgPoolOptions, MaxPoolOptions } from "../ops/pool.ts";
-import { avgPool2d, maxPool2d } from "../ops/pool.ts";
 import { dropout } from "../ops/random.ts";
 import type { Generator } from "../random.ts";
 import type { Tensor } from "../tensor.ts";
@@ -64,38 +61,6 @@ export class LeakyReLU extends Module {
 
   forward(x: Tensor): Tensor {
     return activation.leakyRelu(x, this.negativeSlope);
-  }
-}
-
-/** Largest element of each window; the stride is the kernel's size by default. */
-export class MaxPool2d extends Module {
-  readonly kernelSize: number | Pair;
-  readonly options: MaxPoolOptions;
-
-  constructor(kernelSize: number | Pair, options: MaxPoolOptions = {}) {
-    super();
-    this.kernelSize = kernelSize;
-    this.options = options;
-  }
-
-  forward(x: Tensor): Tensor {
-    return maxPool2d(x, this.kernelSize, this.options);
-  }
-}
-
-/** Mean of each window; the stride is the kernel's size by default. */
-export class AvgPool2d extends Module {
-  readonly kernelSize: number | Pair;
-  readonly options: AvgPoolOptions;
-
-  constructor(kernelSize: number | Pair, options: AvgPoolOptions = {}) {
-    super();
-    this.kernelSize = kernelSize;
-    this.options = options;
-  }
-
-  forward(x: Tensor): Tensor {
-    return avgPool2d(x, this.kernelSize, this.options);
   }
 }
 

@@ -8,9 +8,13 @@ import { checkDType } from "../tensor.ts";
 import { add } from "./arithmetic.ts";
 import { reshape } from "./broadcast.ts";
 import type { ConvAttrs, ConvOptions, Pair } from "./conv.ts";
-import { conv2dOp, gradInputOp, gradWeightOp, pairOf } from "./conv.ts";
+import { conv2dOp, gradInputOp, gradWeightOp, pairOf, wholeOf } from "./conv.ts";
+import { withBatch } from "./conv-padding.ts";
+import { squeeze, unsqueeze } from "./movement.ts";
 
-export interface ConvTransposeOptions extends ConvOptions {
+export interface ConvTransposeOptions extends Omit<ConvOptions, "padding"> {
+  /** What a convolution back would pad by: taken away on each side. Default 0. */
+  padding?: number | Pair;
   /**
    * Rows and columns added at the bottom and the right of the result; less than stride or dilation.
    * Default 0.
@@ -45,7 +49,7 @@ const transposeGradOp = defineOp<TransposeAttrs>({
 /**
  * Transposed convolution as torch.nn.functional.conv_transpose2d: x [n, c, h, w], weight
  * [c, o/groups, kh, kw], bias [o] → [n, o, oh, ow] with
- * oh = (h - 1)·stride - 2·padding + dilation·(kh - 1) + outputPadding + 1.
+ * oh = (h - 1)·stride - 2·padding + dilation·(kh - 1) + outputPadding + 1. A single x [c, h, w] gives [o, oh, ow].
  */
 export function convTranspose2d(
   x: Tensor,
@@ -61,7 +65,58 @@ export function convTranspose2d(
     groups: options.groups ?? 1,
   };
   const extra = pairOf(op, "outputPadding", options.outputPadding, 0, 0);
-  checkInputs(op, x, weight, bias ?? null, attrs);
+  checkInputs(op, 2, x, weight, bias ?? null, attrs);
+  return withBatch(x, 4, (x) => transposed(op, x, weight, bias, attrs, extra));
+}
+
+export interface ConvTranspose1dOptions {
+  /** Default 1. */
+  stride?: number;
+  /** What a convolution back would pad by: taken away on each side. Default 0. */
+  padding?: number;
+  /** Columns added at the end of the result; less than stride or dilation. Default 0. */
+  outputPadding?: number;
+  /** Distance between kernel elements. Default 1. */
+  dilation?: number;
+  /** Input and output channels are split into this many independent groups. Default 1. */
+  groups?: number;
+}
+
+/**
+ * Transposed convolution as torch.nn.functional.conv_transpose1d, by convTranspose2d on one row: x [n, c, l], weight
+ * [c, o/groups, k], bias [o] → [n, o, ol]; ol as there. A single x [c, l] gives [o, ol].
+ */
+export function convTranspose1d(
+  x: Tensor,
+  weight: Tensor,
+  bias?: Tensor | null,
+  options: ConvTranspose1dOptions = {},
+): Tensor {
+  const op = "convTranspose1d";
+  const { stride = 1, padding = 0, outputPadding = 0, dilation = 1, groups = 1 } = options;
+  const attrs: ConvAttrs = {
+    stride: [1, wholeOf(op, "stride", stride, 1)],
+    padding: [0, wholeOf(op, "padding", padding, 0)],
+    dilation: [1, wholeOf(op, "dilation", dilation, 1)],
+    groups,
+  };
+  const extra: Pair = [0, wholeOf(op, "outputPadding", outputPadding, 0)];
+  checkInputs(op, 1, x, weight, bias ?? null, attrs);
+  const row = unsqueeze(weight, 2);
+  return withBatch(x, 3, (x) =>
+    squeeze(transposed(op, unsqueeze(x, 2), row, bias, attrs, extra), 2),
+  );
+}
+
+/** x [n, c, h, w] and weight [c, o/groups, kh, kw], which fit each other. */
+function transposed(
+  op: string,
+  x: Tensor,
+  weight: Tensor,
+  bias: Tensor | null | undefined,
+  attrs: ConvAttrs,
+  extra: Pair,
+): Tensor {
   const extents = ([0, 1] as const).map((axis) => {
     const [stride, dilation] = [attrs.stride[axis], attrs.dilation[axis]];
     if (extra[axis] >= Math.max(stride, dilation)) {
@@ -85,19 +140,25 @@ export function convTranspose2d(
 
 function checkInputs(
   op: string,
+  axes: 1 | 2,
   x: Tensor,
   weight: Tensor,
   bias: Tensor | null,
   { groups }: ConvAttrs,
 ): void {
-  if (x.ndim !== 4 || weight.ndim !== 4) {
+  if (weight.ndim !== axes + 2 || (x.ndim !== axes + 2 && x.ndim !== axes + 1)) {
+    const expected =
+      axes === 1
+        ? "[n, c, l] or [c, l], and [c, o/groups, k]"
+        : "[n, c, h, w] or [c, h, w], and [c, o/groups, kh, kw]";
     throw new ShapeError(
-      `${op}: input ${formatShape(x.shape)} and weight ${formatShape(weight.shape)}; expected [n, c, h, w] and [c, o/groups, kh, kw]`,
+      `${op}: input ${formatShape(x.shape)} and weight ${formatShape(weight.shape)}; expected ${expected}`,
     );
   }
-  if (x.shape[1] !== weight.shape[0]) {
+  const channels = x.shape[x.ndim - axes - 1];
+  if (channels !== weight.shape[0]) {
     throw new ShapeError(
-      `${op}: input ${formatShape(x.shape)} has ${x.shape[1]} channels; weight ${formatShape(weight.shape)} expects ${weight.shape[0]}`,
+      `${op}: input ${formatShape(x.shape)} has ${channels} channels; weight ${formatShape(weight.shape)} expects ${weight.shape[0]}`,
     );
   }
   if (!Number.isInteger(groups) || groups < 1 || weight.shape[0] % groups !== 0) {

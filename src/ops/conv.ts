@@ -7,6 +7,8 @@ import { formatShape, sameShape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { checkDType } from "../tensor.ts";
 import { sum } from "./broadcast.ts";
+import type { NamedPadding } from "./conv-padding.ts";
+import { paddedByName, withBatch } from "./conv-padding.ts";
 import { squeeze, unsqueeze } from "./movement.ts";
 
 /** Rows and columns. */
@@ -15,8 +17,11 @@ export type Pair = readonly [number, number];
 export interface ConvOptions {
   /** Default 1. */
   stride?: number | Pair;
-  /** Zeros added on each side. Default 0. */
-  padding?: number | Pair;
+  /**
+   * Zeros added on each side; "valid": none; "same": as many as keep the extents, one more at the end
+   * than at the start if their number is odd, for stride 1. Default 0.
+   */
+  padding?: number | Pair | NamedPadding;
   /** Distance between kernel elements. Default 1. */
   dilation?: number | Pair;
   /** Input and output channels are split into this many independent groups. Default 1. */
@@ -200,31 +205,37 @@ export const gradWeightOp: Op<ConvAttrs & { wShape: readonly number[] }> = defin
   shape: (_inputs, { wShape }) => wShape,
 });
 
-/** Checks inputs of rank 4, or 3 where there are columns alone, against each other. */
+/** Checks inputs with a number of axes (columns alone, or rows and columns), one batch or a single example. */
+function checkRanks(op: string, axes: number, x: Tensor, weight: Tensor): void {
+  if (weight.ndim === axes + 2 && (x.ndim === axes + 2 || x.ndim === axes + 1)) return;
+  const [batch, single, kernel] =
+    axes === 1
+      ? ["[n, c, l]", "[c, l]", "[o, c/groups, k]"]
+      : ["[n, c, h, w]", "[c, h, w]", "[o, c/groups, kh, kw]"];
+  throw new ShapeError(
+    `${op}: input ${formatShape(x.shape)} and weight ${formatShape(weight.shape)}; expected ${batch} or ${single}, and ${kernel}`,
+  );
+}
+
+/** Checks inputs whose ranks are right against each other. */
 function checkConvolution(
   op: string,
   x: Tensor,
   weight: Tensor,
   bias: Tensor | null | undefined,
   attrs: ConvAttrs,
-  form: string,
 ): void {
   const axes = op === "conv1d" ? ["columns"] : ["rows", "columns"];
-  const rank = 2 + axes.length;
   const { groups } = attrs;
-  if (x.ndim !== rank || weight.ndim !== rank) {
-    throw new ShapeError(
-      `${op}: input ${formatShape(x.shape)} and weight ${formatShape(weight.shape)}; expected ${form}`,
-    );
-  }
+  const channels = x.shape[x.ndim - axes.length - 1];
   if (!Number.isInteger(groups) || groups < 1 || weight.shape[0] % groups !== 0) {
     throw new ValueError(
       `${op}: groups is ${groups}; expected a whole number from 1 up that divides the ${weight.shape[0]} output channels`,
     );
   }
-  if (x.shape[1] !== weight.shape[1] * groups) {
+  if (channels !== weight.shape[1] * groups) {
     throw new ShapeError(
-      `${op}: input ${formatShape(x.shape)} has ${x.shape[1]} channels; weight ${formatShape(weight.shape)} ` +
+      `${op}: input ${formatShape(x.shape)} has ${channels} channels; weight ${formatShape(weight.shape)} ` +
         `with groups ${groups} expects ${weight.shape[1] * groups}`,
     );
   }
@@ -234,9 +245,9 @@ function checkConvolution(
     );
   }
   axes.forEach((axis, i) => {
-    const k = i + 4 - rank;
+    const k = i + 2 - axes.length;
     const reach = attrs.dilation[k] * (weight.shape[i + 2] - 1) + 1;
-    const room = x.shape[i + 2] + 2 * attrs.padding[k];
+    const room = x.shape[x.ndim - axes.length + i] + 2 * attrs.padding[k];
     if (reach > room) {
       throw new ShapeError(
         `${op}: the kernel covers ${reach} ${axis}, the padded input has ${room} ` +
@@ -250,7 +261,8 @@ function checkConvolution(
 
 /**
  * Convolution as torch.nn.functional.conv2d: x [n, c, h, w], weight [o, c/groups, kh, kw], bias
- * [o] → [n, o, oh, ow] with oh = ⌊(h + 2·padding - dilation·(kh - 1) - 1) / stride⌋ + 1.
+ * [o] → [n, o, oh, ow] with oh = ⌊(h + 2·padding - dilation·(kh - 1) - 1) / stride⌋ + 1. A single x
+ * [c, h, w] gives [o, oh, ow].
  */
 export function conv2d(
   x: Tensor,
@@ -259,21 +271,24 @@ export function conv2d(
   options: ConvOptions = {},
 ): Tensor {
   const op = "conv2d";
-  const attrs: ConvAttrs = {
-    stride: pairOf(op, "stride", options.stride, 1, 1),
-    padding: pairOf(op, "padding", options.padding, 0, 0),
-    dilation: pairOf(op, "dilation", options.dilation, 1, 1),
-    groups: options.groups ?? 1,
-  };
-  checkConvolution(op, x, weight, bias, attrs, "[n, c, h, w] and [o, c/groups, kh, kw]");
-  return run(conv2dOp, bias ? [x, weight, bias] : [x, weight], attrs);
+  checkRanks(op, 2, x, weight);
+  const stride = pairOf(op, "stride", options.stride, 1, 1);
+  const dilation = pairOf(op, "dilation", options.dilation, 1, 1);
+  const kernel: Pair = [weight.shape[2], weight.shape[3]];
+  const named = paddedByName(op, x, options.padding, kernel, stride, dilation);
+  const padding =
+    named?.padding ?? pairOf(op, "padding", options.padding as number | Pair | undefined, 0, 0);
+  const attrs: ConvAttrs = { stride, padding, dilation, groups: options.groups ?? 1 };
+  const input = named?.x ?? x;
+  checkConvolution(op, input, weight, bias, attrs);
+  return withBatch(input, 4, (x) => run(conv2dOp, bias ? [x, weight, bias] : [x, weight], attrs));
 }
 
 export interface Conv1dOptions {
   /** Default 1. */
   stride?: number;
-  /** Zeros added on each side. Default 0. */
-  padding?: number;
+  /** Zeros added on each side, or "valid" or "same" as for conv2d. Default 0. */
+  padding?: number | NamedPadding;
   /** Distance between kernel elements. Default 1. */
   dilation?: number;
   /** Input and output channels are split into this many independent groups. Default 1. */
@@ -290,7 +305,8 @@ export function wholeOf(op: string, name: string, value: number, least: number):
 
 /**
  * Convolution as torch.nn.functional.conv1d, by conv2d on one row: x [n, c, l], weight
- * [o, c/groups, k], bias [o] → [n, o, ol] with ol = ⌊(l + 2·padding - dilation·(k - 1) - 1) / stride⌋ + 1.
+ * [o, c/groups, k], bias [o] → [n, o, ol] with ol = ⌊(l + 2·padding - dilation·(k - 1) - 1) / stride⌋ + 1. A
+ * single x [c, l] gives [o, ol].
  */
 export function conv1d(
   x: Tensor,
@@ -299,14 +315,22 @@ export function conv1d(
   options: Conv1dOptions = {},
 ): Tensor {
   const op = "conv1d";
-  const { stride = 1, padding = 0, dilation = 1, groups = 1 } = options;
-  const attrs: ConvAttrs = {
-    stride: [1, wholeOf(op, "stride", stride, 1)],
-    padding: [0, wholeOf(op, "padding", padding, 0)],
-    dilation: [1, wholeOf(op, "dilation", dilation, 1)],
-    groups,
-  };
-  checkConvolution(op, x, weight, bias, attrs, "[n, c, l] and [o, c/groups, k]");
-  const inputs = [unsqueeze(x, 2), unsqueeze(weight, 2)];
-  return squeeze(run(conv2dOp, bias ? [...inputs, bias] : inputs, attrs), 2);
+  checkRanks(op, 1, x, weight);
+  const { groups = 1 } = options;
+  const stride: Pair = [1, wholeOf(op, "stride", options.stride ?? 1, 1)];
+  const dilation: Pair = [1, wholeOf(op, "dilation", options.dilation ?? 1, 1)];
+  const kernel: Pair = [1, weight.shape[2]];
+  const named = paddedByName(op, x, options.padding, kernel, stride, dilation);
+  const padding: Pair = named?.padding ?? [
+    0,
+    wholeOf(op, "padding", (options.padding as number | undefined) ?? 0, 0),
+  ];
+  const attrs: ConvAttrs = { stride, padding, dilation, groups };
+  const input = named?.x ?? x;
+  checkConvolution(op, input, weight, bias, attrs);
+  const row = unsqueeze(weight, 2);
+  return withBatch(input, 3, (x) => {
+    const inputs = [unsqueeze(x, 2), row];
+    return squeeze(run(conv2dOp, bias ? [...inputs, bias] : inputs, attrs), 2);
+  });
 }

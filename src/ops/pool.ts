@@ -8,6 +8,7 @@ import type { Tensor } from "../tensor.ts";
 import { checkDType } from "../tensor.ts";
 import type { Pair } from "./conv.ts";
 import { pairOf } from "./conv.ts";
+import { withBatch } from "./conv-padding.ts";
 
 export interface MaxPoolOptions {
   /** Default: the kernel's size. */
@@ -203,8 +204,10 @@ export function poolAttrs(
     ceilMode: options.ceilMode ?? false,
     countIncludePad: options.countIncludePad ?? true,
   };
-  if (x.ndim !== 4) {
-    throw new ShapeError(`${op}: input ${formatShape(x.shape)}; expected [n, c, h, w]`);
+  if (x.ndim !== 4 && x.ndim !== 3) {
+    throw new ShapeError(
+      `${op}: input ${formatShape(x.shape)}; expected [n, c, h, w] or [c, h, w]`,
+    );
   }
   checkDType(op, x, ["float32", "float64"]);
   for (const axis of [0, 1] as const) {
@@ -213,7 +216,7 @@ export function poolAttrs(
         `${op}: padding [${attrs.padding}] is more than half of the kernel [${kernel}]; windows of nothing but padding have no value`,
       );
     }
-    if (pooledExtent(x.shape[axis + 2], axis, attrs) < 1) {
+    if (pooledExtent(x.shape[x.ndim - 2 + axis], axis, attrs) < 1) {
       throw new ShapeError(
         `${op}: the kernel [${kernel}] (dilation [${attrs.dilation}]) does not fit into ${formatShape(x.shape)} with padding [${attrs.padding}]`,
       );
@@ -223,7 +226,7 @@ export function poolAttrs(
 }
 
 /**
- * Largest element of each window: x [n, c, h, w] → [n, c, oh, ow]. The gradient goes to the first
+ * Largest element of each window: x [n, c, h, w] → [n, c, oh, ow], or without n. The gradient goes to the first
  * maximum of a window; NaN wins.
  */
 export function maxPool2d(
@@ -231,14 +234,16 @@ export function maxPool2d(
   kernelSize: number | Pair,
   options: MaxPoolOptions = {},
 ): Tensor {
-  return run(maxPoolOp, [x], poolAttrs("maxPool2d", x, kernelSize, options));
+  const attrs = poolAttrs("maxPool2d", x, kernelSize, options);
+  return withBatch(x, 4, (x) => run(maxPoolOp, [x], attrs));
 }
 
-/** Mean of each window: x [n, c, h, w] → [n, c, oh, ow]. */
+/** Mean of each window: x [n, c, h, w] → [n, c, oh, ow], or without n. */
 export function avgPool2d(
   x: Tensor,
   kernelSize: number | Pair,
   options: AvgPoolOptions = {},
 ): Tensor {
-  return run(avgPoolOp, [x], poolAttrs("avgPool2d", x, kernelSize, options));
+  const attrs = poolAttrs("avgPool2d", x, kernelSize, options);
+  return withBatch(x, 4, (x) => run(avgPoolOp, [x], attrs));
 }

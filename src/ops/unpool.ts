@@ -9,6 +9,7 @@ import type { Pair } from "./conv.ts";
 import { pairOf } from "./conv.ts";
 import { zeros } from "./creation.ts";
 import { gather, scatterAdd } from "./indexing.ts";
+import { squeeze, unsqueeze } from "./movement.ts";
 import type { MaxPoolOptions } from "./pool.ts";
 import { maxPoolOp, poolAttrs } from "./pool.ts";
 import type { Extremes } from "./reduce.ts";
@@ -21,7 +22,7 @@ function flatPlanes(x: Tensor): Tensor {
 
 /**
  * `maxPool2d` and the place of each element in its channel, row · w + column: values and indices (int32)
- * [n, c, oh, ow]. What `maxUnpool2d` takes.
+ * [n, c, oh, ow], or without n. What `maxUnpool2d` takes.
  */
 export function maxPool2dWithIndices(
   x: Tensor,
@@ -29,6 +30,10 @@ export function maxPool2dWithIndices(
   options: MaxPoolOptions = {},
 ): Extremes {
   const attrs = poolAttrs("maxPool2dWithIndices", x, kernelSize, options);
+  if (x.ndim === 3) {
+    const { values, indices } = maxPool2dWithIndices(unsqueeze(x, 0), kernelSize, options);
+    return { values: squeeze(values, 0), indices: squeeze(indices, 0) };
+  }
   const [pooled, indices] = runAll(maxPoolOp, [x], attrs);
   if (!x.requiresGrad) return { values: pooled, indices };
   const values = gather(flatPlanes(x), 2, flatPlanes(indices));

@@ -5,6 +5,7 @@
 import type { Tensor } from "../../src/index.ts";
 import * as rl from "../../src/index.ts";
 import type { ValueKind } from "./draws.ts";
+import { imageRows } from "./table-image.ts";
 import { indexingRows } from "./table-indexing.ts";
 
 /** How the values of one input are drawn. */
@@ -1180,5 +1181,6 @@ export const rows: readonly Row[] = [
       ],
     },
   ]),
+  ...imageRows,
   ...indexingRows,
 ];
