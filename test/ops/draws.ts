@@ -327,22 +327,24 @@ const products: readonly Draw[] = [
       shapes: [[...lead, k], [n, k], [n]],
     })),
   },
-  {
-    op: "scaledDotProductAttention",
+  ...[false, true].map((masked) => ({
+    op: masked ? "attentionMasked" : "attention",
     values: moderate,
     tolerance: 1e-5,
     calls: fc
       .tuple(fc.array(small, { maxLength: 2 }), side, side, small, small, fc.boolean())
-      .map(([batch, queries, keys, d, e, isCausal]) => ({
+      .map(([batch, queries, keys, d, e, isCausal]): Drawn => ({
         how: `isCausal ${isCausal}`,
-        f: (q, k, v) => rl.scaledDotProductAttention(q, k, v, { isCausal }),
+        f: (q, k, v, mask) => rl.scaledDotProductAttention(q, k, v, { mask, isCausal }),
         shapes: [
           [...batch, queries, d],
           [...batch, keys, d],
           [...batch, keys, e],
+          ...(masked ? [[queries, keys]] : []),
         ],
+        domains: [{}, {}, {}, { booleans: true }],
       })),
-  },
+  })),
 ];
 
 interface Geometry {
