@@ -79,11 +79,9 @@ class GeluGrad implements GradOp {
   v(x: v128, dy: v128, _p: v128, _q: v128): v128 {
     // Beyond ±20 the density is 0; the bound keeps x² finite.
     const z = f32x4.pmin(f32x4.pmax(x, v128.load(MINUS_20)), v128.load(PLUS_20));
-    const density = f32x4.mul(
-      v128.load(INV_SQRT_2PI),
-      Math4.exp(f32x4.mul(f32x4.neg(Math4.half()), f32x4.mul(z, z))),
-    );
-    return f32x4.mul(dy, F32x4.fma(z, density, Math4.normalCdf(z)));
+    const bell = Math4.bell(z);
+    const density = f32x4.mul(v128.load(INV_SQRT_2PI), bell);
+    return f32x4.mul(dy, F32x4.fma(z, density, Math4.normalCdf(z, bell)));
   }
 }
 
@@ -120,8 +118,13 @@ class SiluGrad implements GradOp {
   v(x: v128, dy: v128, _p: v128, _q: v128): v128 {
     // Beyond ±100 the gradient is 1 or 0; the bound keeps 0·Infinity out.
     const z = f32x4.pmin(f32x4.pmax(x, v128.load(MINUS_100)), v128.load(PLUS_100));
-    const s = Math4.sigmoid(z);
-    const bend = F32x4.fma(z, f32x4.sub(Math4.one(), s), Math4.one());
+    // Both s and 1 − s from e^−|x|: the difference would lose the digits that x multiplies.
+    const e = Math4.exp(f32x4.neg(f32x4.abs(z)));
+    const r = f32x4.div(Math4.one(), f32x4.add(Math4.one(), e));
+    const er = f32x4.mul(e, r);
+    const positive = f32x4.gt(z, Math4.zero());
+    const s = v128.bitselect(r, er, positive);
+    const bend = F32x4.fma(z, v128.bitselect(er, r, positive), Math4.one());
     return f32x4.mul(dy, f32x4.mul(s, bend));
   }
 }
