@@ -201,6 +201,56 @@ export function scatter_add_i32(
   scatterAdd<i32>(index, src, y, n, m, inner, begin, end);
 }
 
+function scatter<T extends number>(
+  index: usize,
+  src: usize,
+  y: usize,
+  n: i32,
+  m: i32,
+  inner: i32,
+  begin: i32,
+  end: i32,
+): void {
+  for (let o = begin / inner; o * inner < end; o++) {
+    const first = max(begin - o * inner, 0);
+    const last = min(end - o * inner, inner);
+    for (let j = 0; j < m; j++) {
+      for (let i = first; i < last; i++) {
+        const at = (<usize>((o * m + j) * inner + i)) << 2;
+        const to = y + ((<usize>((o * n + load<i32>(index + at)) * inner + i)) << 2);
+        store<T>(to, load<T>(src + at));
+      }
+    }
+  }
+}
+
+/** As scatter_add_f32, but y[o, index[o, j, i], i] = src[o, j, i]: the last of several stays. */
+export function scatter_f32(
+  index: usize,
+  src: usize,
+  y: usize,
+  n: i32,
+  m: i32,
+  inner: i32,
+  begin: i32,
+  end: i32,
+): void {
+  scatter<f32>(index, src, y, n, m, inner, begin, end);
+}
+
+export function scatter_i32(
+  index: usize,
+  src: usize,
+  y: usize,
+  n: i32,
+  m: i32,
+  inner: i32,
+  begin: i32,
+  end: i32,
+): void {
+  scatter<i32>(index, src, y, n, m, inner, begin, end);
+}
+
 function runningSum<T extends number, Sum extends number>(
   x: usize,
   y: usize,

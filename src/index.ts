@@ -111,6 +111,7 @@ export type { UpsampleOptions } from "./ops/resample.ts";
 export { adaptiveAvgPool2d, upsample } from "./ops/resample.ts";
 export type { Extremes } from "./ops/reduce.ts";
 export { amax, amin, argmax, argmin, max, mean, min } from "./ops/reduce.ts";
+export { scatter } from "./ops/scatter.ts";
 export { logSoftmax, softmax } from "./ops/softmax.ts";
 export type { SortOptions } from "./ops/sort.ts";
 export { argsort, sort, topk } from "./ops/sort.ts";

@@ -14,7 +14,7 @@ import { concat, narrow, unsqueeze } from "./movement.ts";
 import { amax } from "./reduce.ts";
 
 /** A view of one number as a tensor like `x`. */
-function filledLike(x: Tensor, shape: Shape, value: number): Tensor {
+export function filledLike(x: Tensor, shape: Shape, value: number): Tensor {
   return expand(fromData(x.backend, typedArray(x.dtype, [value]), [], x.dtype, "scalar"), shape);
 }
 
@@ -34,7 +34,7 @@ function checkIndices(op: string, index: ArrayLike<number>, n: number): void {
   }
 }
 
-interface IndexAttrs {
+export interface IndexAttrs {
   dim: number;
   /** Who asked: for messages. */
   label: string;
@@ -124,7 +124,7 @@ const addRowsOp: Op<RowAttrs> = defineOp<RowAttrs>({
 });
 
 /** y[o, j, i] = x[o, index[o, j, i], i]: x [outer, n, inner], index [outer, m, inner]. */
-const gatherOp: Op<IndexAttrs> = defineOp<IndexAttrs>({
+export const gatherOp: Op<IndexAttrs> = defineOp<IndexAttrs>({
   name: "gather",
   kind: "gather",
   wasm: "gather",
@@ -133,9 +133,7 @@ const gatherOp: Op<IndexAttrs> = defineOp<IndexAttrs>({
     [y]: readonly NdArray[],
     { dim, label }: IndexAttrs,
   ) => {
-    const { n } = around(x.shape, dim);
-    checkIndices(label, index.data, n);
-    eachIndex(index, n, dim, (from, at) => {
+    eachIndex(index, x, dim, label, (from, at) => {
       y.data[at] = x.data[from];
     });
   },
@@ -148,7 +146,7 @@ const gatherOp: Op<IndexAttrs> = defineOp<IndexAttrs>({
 });
 
 /** y = a; y[o, index[o, j, i], i] += src[o, j, i] for every j in order. */
-const scatterAddOp: Op<IndexAttrs> = defineOp<IndexAttrs>({
+export const scatterAddOp: Op<IndexAttrs> = defineOp<IndexAttrs>({
   name: "scatterAdd",
   kind: "scatterAdd",
   wasm: "scatter_add",
@@ -157,10 +155,8 @@ const scatterAddOp: Op<IndexAttrs> = defineOp<IndexAttrs>({
     [y]: readonly NdArray[],
     { dim, label }: IndexAttrs,
   ) => {
-    const { n } = around(y.shape, dim);
-    checkIndices(label, index.data, n);
     y.data.set(a.data);
-    eachIndex(index, n, dim, (to, at) => {
+    eachIndex(index, y, dim, label, (to, at) => {
       y.data[to] += src.data[at];
     });
   },
@@ -174,12 +170,15 @@ const scatterAddOp: Op<IndexAttrs> = defineOp<IndexAttrs>({
 });
 
 /** Calls `visit` with each element's place in the indexed array [outer, n, inner] and in the index. */
-function eachIndex(
+export function eachIndex(
   index: NdArray,
-  n: number,
+  indexed: NdArray,
   dim: number,
+  label: string,
   visit: (place: number, at: number) => void,
 ): void {
+  const { n } = around(indexed.shape, dim);
+  checkIndices(label, index.data, n);
   const { n: m, inner } = around(index.shape, dim);
   for (let at = 0; at < index.data.length; at++) {
     const o = Math.floor(at / (m * inner));
@@ -296,23 +295,39 @@ export function gather(x: Tensor, dim: number, index: Tensor): Tensor {
  * j. Elements of `src` beyond the index are left out.
  */
 export function scatterAdd(x: Tensor, dim: number, index: Tensor, src: Tensor): Tensor {
-  const at = checkElements("scatterAdd", x, dim, index);
-  checkAddends("scatterAdd", x, src);
+  return scatterBy(scatterAddOp, x, dim, index, src);
+}
+
+/** Scatters into the part of x that the index covers; the rest stays. */
+export function scatterBy(
+  op: Op<IndexAttrs>,
+  x: Tensor,
+  dim: number,
+  index: Tensor,
+  src: Tensor,
+): Tensor {
+  const at = checkElements(op.name, x, dim, index);
+  checkAddends(op.name, x, src);
   const fits = src.ndim === index.ndim && index.shape.every((extent, d) => extent <= src.shape[d]);
   if (!fits) {
     throw new ShapeError(
-      `scatterAdd: src ${formatShape(src.shape)}; expected at least the extents of the index ${formatShape(index.shape)}`,
+      `${op.name}: src ${formatShape(src.shape)}; expected at least the extents of the index ${formatShape(index.shape)}`,
     );
   }
-  return scatterWithin(x, at, index, within(src, index.shape, -1));
+  return scatterWithin(op, x, at, index, within(src, index.shape, -1));
 }
 
-/** Adds to the part of x that the index covers, and leaves the rest. */
-function scatterWithin(x: Tensor, dim: number, index: Tensor, src: Tensor): Tensor {
+function scatterWithin(
+  op: Op<IndexAttrs>,
+  x: Tensor,
+  dim: number,
+  index: Tensor,
+  src: Tensor,
+): Tensor {
   const d = x.shape.findIndex((extent, i) => i !== dim && extent !== index.shape[i]);
-  if (d < 0) return run(scatterAddOp, [x, index, src], { dim, label: "scatterAdd" });
+  if (d < 0) return run(op, [x, index, src], { dim, label: op.name });
   const covered = index.shape[d];
-  const head = scatterWithin(narrow(x, d, 0, covered), dim, index, src);
+  const head = scatterWithin(op, narrow(x, d, 0, covered), dim, index, src);
   return concat([head, narrow(x, d, covered, x.shape[d] - covered)], d);
 }
 

@@ -71,14 +71,17 @@ for (const [outer, n, m, inner] of extents) {
     const added = x.data.slice();
     const skipped = x.data.slice();
     const scattered = x.data.slice();
+    const set = x.data.slice();
     each((k, o, j, i) => {
       added[at(o, rows.data[j], i)] += src.data[k];
       if (rows.data[j] !== 0) skipped[at(o, rows.data[j], i)] += src.data[k];
       scattered[at(o, index.data[k], i)] += src.data[k];
+      set[at(o, index.data[k], i)] = src.data[k];
     });
     assert.equal(run("addRows", "add_rows", [x, rows, src], x, attrs), added);
     assert.equal(run("addRows", "add_rows", [x, rows, src], x, { ...attrs, skip: 0 }), skipped);
     assert.equal(run("scatterAdd", "scatter_add", [x, index, src], x, attrs), scattered);
+    assert.equal(run("scatterAdd", "scatter", [x, index, src], x, attrs), set);
   });
 
   indexing(`${what}: running sums are rounded once`, () => {

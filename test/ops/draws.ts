@@ -289,6 +289,16 @@ const indexing: readonly Draw[] = [
     })),
   },
   {
+    op: "scatter",
+    values: every,
+    calls: indexed.map(({ shape, count, dim, with: extended }) => ({
+      how: `dim ${dim}`,
+      f: (x, index, src) => rl.scatter(x, dim, index, src),
+      shapes: [shape, extended(count), extended(count)],
+      domains: [{}, below(shape[dim]), {}],
+    })),
+  },
+  {
     op: "scatterAdd",
     values: finite,
     tolerance: 1e-5,

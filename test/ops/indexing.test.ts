@@ -36,6 +36,19 @@ for (const device of ["cpu", "reference"] as const) {
     assert.equal(grads({ scaleGradByFreq: true }), [1, 1, 1]);
   });
 
+  it("scatter: the last of several stays, and takes the gradient", () => {
+    const make = (values: rl.NestedArray): Tensor => tensor(values, { device, requiresGrad: true });
+    const [x, src] = [make([[1, 2, 3]]), make([[10, 20, 30, 40]])];
+    const y = rl.scatter(x, 1, ints([[2, 0, 2]], device), src);
+    assert.equal(list(y), [20, 2, 30]);
+    rl.sum(rl.mul(y, tensor([[5, 6, 7]], { device }))).backward();
+    assert.equal(list(x.grad), [0, 6, 0]);
+    assert.equal(list(src.grad), [0, 5, 7, 0]);
+    assert.equal(list(rl.scatter(x, 1, ints([[1]], device), -1)), [1, -1, 3]);
+    const whole = ints([[1, 2]], device);
+    assert.equal(list(rl.scatter(whole, 1, ints([[0]], device), ints([[9]], device))), [9, 2]);
+  });
+
   it("sorting is stable, NaN is the largest", () => {
     const x = tensor([1, NaN, 3, 2, NaN, 3, -Infinity], { device });
     const up = rl.sort(x);

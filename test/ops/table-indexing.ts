@@ -135,11 +135,50 @@ const indexing: readonly Row[] = [
       ],
       domain: [{}, below(3), {}],
     },
+    {
+      op: "scatter",
+      f: (x, index, src) => rl.scatter(x, dim, index, src),
+      shapes: [
+        [
+          [3, 4],
+          [3, 4],
+          [3, 4],
+        ],
+        [
+          [3, 4, 5],
+          [2, 3, 5],
+          [4, 3, 6],
+        ],
+        [
+          [33, 64, 5],
+          [30, 60, 4],
+          [33, 64, 5],
+        ],
+      ],
+      domain: [{}, below(3), {}],
+    },
   ]),
   {
     op: "gather",
     f: (x, index) => rl.gather(x, 0, index),
     shapes: [[[3], [0]]],
+    domain: [{}, below(3)],
+  },
+  {
+    op: "scatter",
+    f: (x, index, src) => rl.scatter(x, 0, index, src),
+    shapes: [[[3], [0], [0]]],
+    domain: [{}, below(3), {}],
+  },
+  {
+    op: "scatter",
+    f: (x, index) => rl.scatter(x, 1, index, 7),
+    shapes: [
+      [
+        [2, 3],
+        [2, 2],
+      ],
+    ],
     domain: [{}, below(3)],
   },
   {

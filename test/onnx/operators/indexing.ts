@@ -59,8 +59,7 @@ function scatterElements(node: Node): Tensor {
   const reduction = node.text("reduction", "none");
   if (reduction === "add") return rl.scatterAdd(x, axis, index, node.x(2));
   if (reduction !== "none") throw new NotApplicable(`no scatter with reduction ${reduction}`);
-  const hits = rl.scatterAdd(rl.zerosLike(x), axis, index, rl.onesLike(node.x(2)));
-  return rl.where(hits, rl.scatterAdd(rl.zerosLike(x), axis, index, node.x(2)), x);
+  return rl.scatter(x, axis, index, node.x(2));
 }
 
 function scatterND(node: Node): Tensor {
@@ -76,9 +75,8 @@ function scatterND(node: Node): Tensor {
     throw new NotApplicable(`no scatter with reduction ${reduction}`);
   }
   if (reduction === "add") return rl.reshape(rl.indexAdd(rows, 0, at, values), x.shape);
-  const hits = rl.indexAdd(rl.zerosLike(rows), 0, at, rl.onesLike(values));
-  const placed = rl.indexAdd(rl.zerosLike(rows), 0, at, values);
-  return rl.reshape(rl.where(hits, placed, rows), x.shape);
+  const index = rl.expand(rl.reshape(at, [at.size, ...rest.map(() => 1)]), values.shape);
+  return rl.reshape(rl.scatter(rows, 0, index, values), x.shape);
 }
 
 /** values = [off, on]; indices out of range give a row of `off`, as do none here. */
