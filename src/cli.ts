@@ -89,15 +89,18 @@ async function readRuns(path: string): Promise<RunSpec[]> {
   } catch (cause) {
     throw new ValueError(`vectors: cannot read ${path}: ${(cause as Error).message}`, { cause });
   }
-  const runs = [content].flat() as Partial<RunSpec>[];
-  for (const { name, layers, data, optimizers } of runs) {
-    if (typeof name === "string" && Array.isArray(layers) && data && optimizers?.length) continue;
-    throw new ValueError(
-      `vectors: a run in ${path} has the keys ${JSON.stringify({ name, layers, data, optimizers })}; ` +
-        "expected a name, layers, data and at least one optimizer",
-    );
-  }
-  return runs as RunSpec[];
+  return ([content].flat() as Partial<RunSpec>[]).map((run) => {
+    const { name, layers, data, optimizers = [] } = run;
+    const named = optimizers.length > 0 && optimizers.every((one) => typeof one.class === "string");
+    if (typeof name !== "string" || !Array.isArray(layers) || !data || !named) {
+      throw new ValueError(
+        `vectors: a run in ${path} is ${JSON.stringify(run).slice(0, 200)}; ` +
+          'expected a name, layers, data and optimizers, each with a class: [{ "class": "SGD" }]',
+      );
+    }
+    const complete = optimizers.map((one) => ({ ...one, options: one.options ?? {} }));
+    return { ...run, name, layers, data, optimizers: complete };
+  });
 }
 
 /** The exit code: 0, 1 when the command fails, 2 when the line has no meaning. */

@@ -56,7 +56,18 @@ const layerTypes = [
 
 /** The parameters of a list of layers, in order; t counts them all. */
 export function parametersOf(layers: readonly LayerSpec[]): ParameterSpec[] {
-  return layers.flatMap(parametersOfLayer).map((spec, t) => ({ ...spec, t }));
+  const parameters = layers.flatMap((layer) => {
+    const found = parametersOfLayer(layer);
+    for (const { name, shape } of found) {
+      if (!name.startsWith("undefined.") && shape.every((extent) => extent > 0)) continue;
+      throw new rl.ValueError(
+        `vectors: the layer ${JSON.stringify(layer)} has the parameter ${name} [${shape.join(", ")}]; ` +
+          "expected a name, and whole numbers from 1 up for its sizes",
+      );
+    }
+    return found;
+  });
+  return parameters.map((spec, t) => ({ ...spec, t }));
 }
 
 function parametersOfLayer(spec: LayerSpec): ParameterSpec[] {

@@ -347,6 +347,15 @@ exporting("nothing stays in memory, and options without meaning are refused", as
     { only: "traces", runs: [{ ...run, layers, data }] },
     'vectors: found the layer "convolution"; expected one of flatten, linear',
   );
+  await refuse(
+    { only: "traces", runs: [{ ...run, layers: [{ type: "linear", name: "fc", in: 3 }], data }] },
+    'vectors: the layer {"type":"linear","name":"fc","in":3} has the parameter fc.weight [, 3]; expected',
+  );
+  const rows = { x: { shape: [2, 1], data: [1, 2] }, y: { shape: [1], data: [0] } };
+  await refuse(
+    { only: "traces", runs: [{ ...run, data: { ...rows, batch_size: 1, train_rows: 1 } }] },
+    "vectors: found 2 rows of x, 1 of y, train_rows 1 and batch_size 1; expected as many of y as of x",
+  );
   assert.throws(
     () => recordVectors("f", ([x]) => x, { x: { shape: [3], data: [1, 2] } }),
     /input "x" has shape \[3\] and 2 values; expected a shape, or data that fit it/,
@@ -364,6 +373,8 @@ exporting("the command line", () => {
   const out = path.join(folder, "cli");
   const own = path.join(folder, "runs.json");
   fs.writeFileSync(own, JSON.stringify([run]));
+  const nameless = path.join(folder, "nameless.json");
+  fs.writeFileSync(nameless, '{ "layers": [] }');
   const done = call("vectors", "--out", out, "--only", "traces", "--runs", own, "--seed", "3");
   assert.is(done.status, 0, done.stderr);
   assert.match(done.stdout, /^2 cases in 3 files below .*\n$/);
@@ -385,6 +396,11 @@ exporting("the command line", () => {
     ],
     [["vectors", "--out", out, "--filter", "xyz"], 1, 'no case contains "xyz"'],
     [["vectors", "--out", out, "--runs", out], 1, "vectors: cannot read"],
+    [
+      ["vectors", "--out", out, "--runs", nameless],
+      1,
+      "expected a name, layers, data and optimizers",
+    ],
     [["vectors", "--out", own, "--filter", "outer"], 1, "exportVectors: cannot make the folder"],
   ] as [string[], number, string][]) {
     const result = call(...args);
