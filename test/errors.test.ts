@@ -816,8 +816,30 @@ const cases: [what: string, kind: Kind, f: () => unknown, message: string][] = [
   [
     "mseLoss",
     rl.ShapeError,
-    () => rl.mseLoss(ones([2]), ones([2, 1])),
-    "mseLoss: input [2] and target [2, 1] must have one shape",
+    () => rl.mseLoss(ones([2]), ones([3])),
+    "mseLoss: shapes do not broadcast: [2] and [3] (dimension 0: 2 vs 3; aligned at the right, extents must be equal or 1)",
+  ],
+  [
+    "Dropout2d rank",
+    rl.ShapeError,
+    () => new nn.Dropout2d().forward(ones([2, 3])),
+    "Dropout2d: found ones float32 [2, 3]; expected [n, c, h, w]",
+  ],
+  ["Dropout1d p", rl.ValueError, () => new nn.Dropout1d(2), "Dropout1d: p is 2; expected 0 to 1"],
+  [
+    "Unflatten",
+    rl.ShapeError,
+    () => new nn.Unflatten(1, [2, 2]).forward(ones([1, 6])),
+    "Unflatten: sizes [2, 2] for dimension 1 of ones float32 [1, 6]; expected a product of 6",
+  ],
+  [
+    "TransformerEncoder",
+    rl.ValueError,
+    () =>
+      disposing(new nn.TransformerEncoderLayer(2, 1, { dimFeedforward: 2 }), (layer) => {
+        return new nn.TransformerEncoder(() => layer, 2);
+      }),
+    "TransformerEncoder: makeLayer gave one layer twice; expected a new one each time",
   ],
   [
     "nllLoss target",

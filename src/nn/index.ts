@@ -24,6 +24,7 @@ export { MultiheadAttention } from "./attention.ts";
 export type { AttentionMasks, MultiheadAttentionOptions } from "./attention.ts";
 export { BatchNorm1d, BatchNorm2d, recalibrateBatchNorm } from "./batch-norm.ts";
 export type { BatchNormLayerOptions } from "./batch-norm.ts";
+export { Dropout1d, Dropout2d } from "./channel-dropout.ts";
 export { Conv1d, Conv2d } from "./conv.ts";
 export type { ConvLayerOptions, PaddingMode } from "./conv.ts";
 export { ConvTranspose1d, ConvTranspose2d } from "./conv-transpose.ts";
@@ -60,6 +61,7 @@ export {
   MaxPool1d,
   MaxPool2d,
 } from "./pool.ts";
+export { Identity, Unflatten } from "./reshaping.ts";
 export { Upsample } from "./resample.ts";
 export {
   Dropout,
@@ -72,5 +74,5 @@ export {
   SiLU,
   Tanh,
 } from "./stateless.ts";
-export { TransformerEncoderLayer } from "./transformer.ts";
+export { TransformerEncoder, TransformerEncoderLayer } from "./transformer.ts";
 export type { TransformerEncoderLayerOptions } from "./transformer.ts";

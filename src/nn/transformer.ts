@@ -1,4 +1,4 @@
-/** The layer that transformers stack. */
+/** The layer that transformers stack, and the stack. */
 import { ValueError } from "../errors.ts";
 import { gelu, relu } from "../ops/activation.ts";
 import { add } from "../ops/arithmetic.ts";
@@ -8,7 +8,7 @@ import type { Tensor } from "../tensor.ts";
 import type { AttentionMasks } from "./attention.ts";
 import { MultiheadAttention } from "./attention.ts";
 import type { LayerOptions } from "./layers.ts";
-import { Linear } from "./layers.ts";
+import { checkCount, Linear } from "./layers.ts";
 import { Module, snakeCase } from "./module.ts";
 import { LayerNorm } from "./layer-norm.ts";
 
@@ -102,5 +102,40 @@ export class TransformerEncoderLayer extends Module {
   private drop(x: Tensor): Tensor {
     const { dropout: p, training, generator } = this;
     return dropout(x, { p, training, generator });
+  }
+}
+
+/**
+ * `TransformerEncoderLayer`s one after another, and a norm at the end if one is given. PyTorch's names:
+ * layers.0.self_attn.in_proj_weight, …, norm.weight.
+ */
+export class TransformerEncoder extends Module {
+  readonly layers: readonly TransformerEncoderLayer[];
+  norm: LayerNorm | null;
+
+  /**
+   * @param makeLayer makes each layer, so that each has initial values of its own
+   * @param options.norm for what the last layer gives; with `normFirst` layers there should be one. Default: none
+   */
+  constructor(
+    makeLayer: (i: number) => TransformerEncoderLayer,
+    numLayers: number,
+    options: { norm?: LayerNorm | null } = {},
+  ) {
+    super();
+    checkCount("TransformerEncoder", "numLayers", numLayers);
+    this.layers = Array.from({ length: numLayers }, (_, i) => makeLayer(i));
+    if (this.layers.some((layer, i) => this.layers.indexOf(layer) !== i)) {
+      throw new ValueError(
+        "TransformerEncoder: makeLayer gave one layer twice; expected a new one each time",
+      );
+    }
+    this.norm = options.norm ?? null;
+  }
+
+  /** x [time, batch, dModel] → the same; masks as `MultiheadAttention` takes them, for all layers. */
+  forward(x: Tensor, masks: AttentionMasks = {}): Tensor {
+    const y = this.layers.reduce((y, layer) => layer.forward(y, masks), x);
+    return this.norm === null ? y : this.norm.forward(y);
   }
 }

@@ -1,21 +1,23 @@
 /** Losses of numbers against numbers. Reductions are "mean" (default), "sum" or "none", as in PyTorch. */
+import { warnOnce } from "../debug.ts";
 import { ValueError } from "../errors.ts";
+import { broadcastShapes, formatShape, sameShape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { div, mul, sub } from "./arithmetic.ts";
 import type { LossOptions } from "./loss-common.ts";
-import { checkReduction, checkSameShape, reduced } from "./loss-common.ts";
+import { checkReduction, reduced } from "./loss-common.ts";
 import { abs, clamp, square } from "./math.ts";
 
-/** (input - target)², any shape. */
+/** (input - target)², any shape; shapes that differ broadcast, as in all losses here, with a warning. */
 export function mseLoss(input: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
-  checkSameShape("mseLoss", input, target);
+  checkBroadcast("mseLoss", input, target);
   const reduction = checkReduction("mseLoss", options.reduction);
   return reduced(square(sub(input, target)), reduction);
 }
 
 /** |input - target|, any shape. Gradient 0 where they are equal. */
 export function l1Loss(input: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
-  checkSameShape("l1Loss", input, target);
+  checkBroadcast("l1Loss", input, target);
   const reduction = checkReduction("l1Loss", options.reduction);
   return reduced(abs(sub(input, target)), reduction);
 }
@@ -33,7 +35,7 @@ export function smoothL1Loss(
 ): Tensor {
   const op = "smoothL1Loss";
   const { beta = 1 } = options;
-  checkSameShape(op, input, target);
+  checkBroadcast(op, input, target);
   const reduction = checkReduction(op, options.reduction);
   if (!(beta >= 0 && beta < Infinity)) {
     throw new ValueError(`${op}: beta is ${beta}; expected a number ≥ 0`);
@@ -51,7 +53,7 @@ export interface HuberLossOptions extends LossOptions {
 export function huberLoss(input: Tensor, target: Tensor, options: HuberLossOptions = {}): Tensor {
   const op = "huberLoss";
   const { delta = 1 } = options;
-  checkSameShape(op, input, target);
+  checkBroadcast(op, input, target);
   const reduction = checkReduction(op, options.reduction);
   if (!(delta > 0 && delta < Infinity)) {
     throw new ValueError(`${op}: delta is ${delta}; expected a number > 0`);
@@ -63,4 +65,14 @@ export function huberLoss(input: Tensor, target: Tensor, options: HuberLossOptio
 function huber(distance: Tensor, delta: number): Tensor {
   const m = clamp(distance, { max: delta });
   return mul(m, sub(distance, mul(m, 0.5)));
+}
+
+/** As PyTorch: shapes may broadcast, but that is so often a mistake ([n, 1] and [n] give [n, n]) that it warns once. */
+function checkBroadcast(op: string, input: Tensor, target: Tensor): void {
+  if (sameShape(input.shape, target.shape)) return;
+  const shape = broadcastShapes(op, input.shape, target.shape);
+  warnOnce(
+    `${op}: input ${formatShape(input.shape)} and target ${formatShape(target.shape)} differ in shape and are broadcast to ` +
+      `${formatShape(shape)}, which may not be what you want; reshape one of them`,
+  );
 }

@@ -1,0 +1,102 @@
+/** Layers of a few lines, the stack of encoder layers, and losses of shapes that differ. */
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import type { Tensor } from "../../src/index.ts";
+import * as rl from "../../src/index.ts";
+import { Generator, memory, nn, ones, rand, scope, tensor } from "../../src/index.ts";
+
+const layers = suite("small layers and losses");
+
+for (const [name, make, shape, size] of [
+  ["Dropout1d", (g: Generator) => new nn.Dropout1d(0.25, { generator: g }), [40, 50, 3], 3],
+  ["Dropout1d", (g: Generator) => new nn.Dropout1d(0.25, { generator: g }), [2000, 3], 3],
+  ["Dropout2d", (g: Generator) => new nn.Dropout2d(0.25, { generator: g }), [40, 50, 2, 3], 6],
+] as const) {
+  layers(`${name} drops whole channels of [${shape}], and their gradients`, () => {
+    scope(() => {
+      const layer = make(new Generator(3));
+      const x = ones(shape, { requiresGrad: true });
+      const y = layer.forward(x);
+      const values = y.dataSync();
+      let dropped = 0;
+      for (let c = 0; c < 2000; c++) {
+        const channel = new Set(values.subarray(c * size, (c + 1) * size));
+        assert.is(channel.size, 1);
+        if (channel.has(0)) dropped++;
+        else assert.ok(channel.has(Math.fround(1 / 0.75)));
+      }
+      assert.ok(Math.abs(dropped / 2000 - 0.25) < 5 * Math.sqrt(0.1875 / 2000), `${dropped}`);
+      y.sum().backward();
+      assert.equal(x.grad!.dataSync(), values);
+      assert.is(layer.eval().forward(x), x);
+    });
+  });
+}
+
+layers("Identity gives its input; Unflatten undoes Flatten", () => {
+  scope(() => {
+    const x = rand([2, 3, 4, 5]);
+    assert.is(new nn.Identity().forward(x), x);
+    const y = new nn.Sequential(new nn.Flatten(), new nn.Unflatten(-1, [3, 4, 5])).forward(x);
+    assert.equal([y.shape, y.dataSync()], [x.shape, x.dataSync()]);
+  });
+});
+
+layers("TransformerEncoder runs its layers and the norm, with PyTorch's names", () => {
+  const before = memory().bytes;
+  const make = (): nn.TransformerEncoderLayer =>
+    new nn.TransformerEncoderLayer(4, 2, { dimFeedforward: 8, dropout: 0, normFirst: true });
+  const encoder = new nn.TransformerEncoder(make, 2, { norm: new nn.LayerNorm(4) });
+  const names = encoder.namedParameters().map(([name]) => name);
+  assert.is(names.length, 2 * 12 + 2);
+  assert.ok(names.includes("layers.1.self_attn.in_proj_weight") && names.includes("norm.bias"));
+  const [first, second] = encoder.layers;
+  assert.not.equal(first.linear1.weight.dataSync(), second.linear1.weight.dataSync());
+  scope(() => {
+    const x = rand([3, 2, 4]);
+    const masks = { isCausal: true };
+    const y = encoder.forward(x, masks);
+    const z = encoder.norm!.forward(second.forward(first.forward(x, masks), masks));
+    assert.equal(y.dataSync(), z.dataSync());
+  });
+  encoder.dispose();
+  assert.is(memory().bytes, before);
+});
+
+layers("regression losses broadcast as PyTorch's, and warn once", () => {
+  const warnings: string[] = [];
+  const { warn } = console;
+  console.warn = (message: string) => warnings.push(message);
+  try {
+    scope(() => {
+      const input = tensor([[1], [2]], { requiresGrad: true });
+      const target = tensor([1, 2, 4]);
+      const expected = [0, 1, 9, 1, 0, 4];
+      const none = { reduction: "none" } as const;
+      const loss = rl.mseLoss(input, target, none);
+      assert.equal([loss.shape, [...loss.dataSync()]], [[2, 3], expected]);
+      const mean = rl.mseLoss(input, target);
+      assert.ok(Math.abs(mean.itemSync() - 15 / 6) < 1e-6);
+      mean.backward();
+      assert.equal(
+        [...input.grad!.dataSync()].map((v) => Math.round(v * 6)),
+        [2 * (0 - 1 - 3), 2 * (1 + 0 - 2)],
+      );
+      const others: ((a: Tensor, b: Tensor) => Tensor)[] = [
+        (a, b) => rl.l1Loss(a, b, none),
+        (a, b) => rl.smoothL1Loss(a, b, none),
+        (a, b) => rl.huberLoss(a, b, none),
+      ];
+      for (const f of others) assert.equal(f(input, target).shape, [2, 3]);
+    });
+  } finally {
+    console.warn = warn;
+  }
+  assert.is(warnings.length, 4);
+  assert.match(
+    warnings[0],
+    /mseLoss: input \[2, 1\] and target \[3\] differ in shape and are broadcast to \[2, 3\]/,
+  );
+});
+
+layers.run();
