@@ -7,7 +7,7 @@ const help = `Trains a transformer on the characters of Moby Dick, and lets it w
 
 Usage: npm run charlm -- [options]
 
-  --steps N                training steps (1500)
+  --steps N                training steps (1000)
   --context N              characters that it sees at once (64)
   --width N                of the transformer (128)
   --heads N                of its attention (4)
@@ -59,7 +59,7 @@ export function readSettings(args: string[]): Asked<Settings> {
     throw new UsageError(`--${useless} is for training; with --load there is none`);
   }
   const settings = {
-    steps: line.whole("steps", 1500, 1),
+    steps: line.whole("steps", 1000, 1),
     size: {
       context: line.whole("context", 64, 1, 4096),
       width: line.whole("width", 128, 1, 4096),

@@ -72,6 +72,36 @@ charlm("--load goes on writing without training, the same for the same seed", as
   assert.is(likeliest, likeliestToo); // nothing to draw
 });
 
+charlm("Ctrl-C ends training; x is tested and saved, and writes", async () => {
+  const output = path.join(folder, "stopped.safetensors");
+  const run = start("charlm", [
+    ...small,
+    "--steps",
+    "1000000",
+    "--length",
+    "9",
+    "--output",
+    output,
+  ]);
+  await run.printed("characters to train");
+  run.child.kill("SIGINT");
+  run.child.kill("SIGINT"); // as npm does, when the terminal has signalled everybody already
+  const { code, stdout, stderr } = await run.ended;
+  assert.is(stderr, "");
+  assert.is(code, 0);
+  const [, steps] = /^stopped after ([\d,]+) steps: Schedule-Free needs no stopping time$/m.exec(
+    stdout,
+  )!;
+  const { metadata } = loadSafetensors(output);
+  assert.is(Number(metadata.steps).toLocaleString("en-US"), steps);
+  const [, nats] = /^held-out loss at x ([\d.]+) nats/m.exec(
+    stdout.slice(stdout.lastIndexOf("held-out loss")),
+  )!;
+  assert.is(Number(metadata.held_out_loss).toFixed(3), nats);
+  assert.match(stdout, /\nThe whale [^]{9}\n\n/);
+  assert.match(stdout.trimEnd().split("\n").at(-1)!, released);
+});
+
 charlm("windows of a text, and the characters that follow", () => {
   const text = Int32Array.from({ length: 11 }, (_, i) => i);
   const windows = new Windows(text, 4, 3);
