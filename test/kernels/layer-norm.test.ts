@@ -1,9 +1,11 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { batchNormLaunchers } from "../../src/backend/wasm/launch/batch-norm.ts";
 import { layerNorm, layerNormGrad } from "../../src/backend/wasm/launch/layer-norm.ts";
 import { resample } from "../../src/backend/wasm/launch/resample.ts";
 import type { Precision } from "./runtime.ts";
-import { Numbers, sameBits, TestRuntime } from "./runtime.ts";
+import { sizeOf } from "../../src/shape.ts";
+import { Numbers, sameBits, testKernel, TestRuntime } from "./runtime.ts";
 
 /** Whole and in pieces: the same bits. */
 function both(rt: TestRuntime, launch: () => Float32Array, what: string): Float32Array {
@@ -76,6 +78,57 @@ for (const precision of ["strict", "fast"] as Precision[]) {
         const backward = () => rt.launch(layerNormGrad, [views[0], given], [rows, n], attrs);
         near(both(rt, forward, what), y, 1e-6, what);
         near(both(rt, backward, what), dx, 1e-6, `${what}: gradient`);
+      }
+    }
+  });
+
+  test("gradients of weight and bias, and per channel, do not depend on how the work is cut", () => {
+    for (const shape of [
+      [1, 5],
+      [33, 7],
+      [200, 37],
+      [9, 6, 5],
+      [3, 13, 4, 9],
+      [130, 11, 1],
+    ]) {
+      rt.reset();
+      const [, channels, ...rest] = shape;
+      const size = sizeOf(shape);
+      const numbers = new Numbers(size);
+      const [x, dy, weight] = [numbers.array(size), numbers.array(size), numbers.array(channels)];
+      const [mean, variance] = [numbers.array(channels), numbers.array(channels).map(Math.abs)];
+      const views = [x, dy].map((data) => rt.array(data, shape));
+      const [w, m, v] = [weight, mean, variance].map((data) => rt.array(data, [channels]));
+      const inner = sizeOf(rest);
+      const rows = size / channels;
+      const run = (perChannel: boolean): Float32Array[] => {
+        const outputs = [shape, [channels], [channels]].map((extents) => rt.result(extents));
+        const inputs = perChannel ? [...views, m, v, w] : [...views, w];
+        const launcher = perChannel ? batchNormLaunchers.batchNormGrad : layerNormGrad;
+        const attrs = { n: channels, eps: 1e-3, centre: true, fixed: false };
+        launcher(rt, testKernel, inputs, outputs, attrs);
+        for (const output of outputs) rt.checkBorder(output);
+        return outputs.map((output) => rt.read(output));
+      };
+      for (const perChannel of inner === 1 ? [true, false] : [true]) {
+        const what = `${JSON.stringify(shape)}, ${perChannel ? "channels" : "rows"}`;
+        const whole = run(perChannel);
+        rt.cut = true;
+        const pieces = run(perChannel);
+        rt.cut = false;
+        whole.forEach((values, i) => assert.ok(sameBits(values, pieces[i]), `${what}: ${i}`));
+        const dweight = new Float64Array(channels);
+        const dbias = new Float64Array(channels);
+        for (let i = 0; i < size; i++) {
+          const c = Math.floor(i / inner) % channels;
+          const normal = perChannel
+            ? { mean: mean[c], scale: 1 / Math.sqrt(variance[c] + 1e-3) }
+            : moments(x, i - (i % channels), channels, true, 1e-3);
+          dweight[c] += dy[i] * (x[i] - normal.mean) * normal.scale;
+          dbias[c] += dy[i];
+        }
+        near(whole[1], dweight, 2e-6, `${what}: dweight over ${rows}`);
+        near(whole[2], dbias, 2e-6, `${what}: dbias over ${rows}`);
       }
     }
   });

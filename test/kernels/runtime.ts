@@ -10,7 +10,8 @@ import { isContiguous, sizeOf, stridesOf } from "../../src/shape.ts";
 export type Precision = "strict" | "fast";
 
 const BORDER = 64; // bytes of NaN around each array
-const kernel = { name: "test", kind: "test", wasm: "test", reference: () => {} };
+/** What launchers are told that they run. */
+export const testKernel = { name: "test", kind: "test", wasm: "test", reference: () => {} };
 
 interface Block {
   readonly byteLength: number;
@@ -79,7 +80,7 @@ export class TestRuntime implements Runtime {
     attrs = {},
   ): Float32Array {
     const y = this.result(shape);
-    launcher(this, kernel, inputs, [y], attrs);
+    launcher(this, testKernel, inputs, [y], attrs);
     this.checkBorder(y);
     return this.read(y);
   }
