@@ -58,8 +58,9 @@ function same(
 /** All beginnings, then all ends. */
 export function explicit(node: Node): [Pair, Pair] {
   const pads = node.numbers("pads") ?? [0, 0, 0, 0];
-  if (pads.length === 2) return [[0, pads[0]], [0, pads[1]]]; // prettier-ignore
-  return [[pads[0], pads[1]], [pads[2], pads[3]]]; // prettier-ignore
+  const [top, left, bottom, right] = pads.length === 2 ? [0, pads[0], 0, pads[1]] : pads;
+  const before: Pair = [top, left];
+  return [before, [bottom, right]];
 }
 
 /** x with the border that the windows ask for. */
