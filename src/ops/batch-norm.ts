@@ -40,7 +40,8 @@ const batchMoments = defineOp<NoAttrs>({
       mean.data[c] += x.data[i] / n;
     });
     eachElement(x, (i, c) => {
-      variance.data[c] += (x.data[i] - mean.data[c]) ** 2 / n;
+      const apart = x.data[i] - mean.data[c];
+      variance.data[c] += (apart * apart) / n;
     });
   },
   shape: ([x]) => [x.shape[1]],
