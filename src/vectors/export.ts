@@ -5,7 +5,7 @@ import { operationFiles } from "./cases/index.ts";
 import { optimizerFiles } from "./cases/optimizers.ts";
 import { runs as builtInRuns } from "./cases/runs.ts";
 import { averageCases, schedulerCases } from "./cases/schedules.ts";
-import { encode, encodeFile } from "./format.ts";
+import { encodeFile } from "./format.ts";
 import { hashOf } from "./hash.ts";
 import { labelOf, recordOperation } from "./operation-record.ts";
 import type { OperationCase } from "./operation-run.ts";
@@ -107,8 +107,9 @@ export async function exportVectors(options: ExportOptions = {}): Promise<Map<st
         'expected part of a file and case, as in "ops/conv conv2d_3x3/float64"',
     );
   }
-  const manifest = { format: "golden/1", source, version, seed, only, filter, files: listed };
-  emit("manifest.json", `${encode(manifest)}\n`);
+  // A file without cases: players take every .json below a folder.
+  const head = { format: "golden/1", source, file: "manifest", version, seed, only, filter };
+  emit("manifest.json", encodeFile({ ...head, files: listed, cases: [] }));
   emit("README.md", readme({ version, seed }));
   return files;
 }

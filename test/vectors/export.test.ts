@@ -321,6 +321,12 @@ exporting("files carry the package's version and are listed in the manifest", as
   const hash = hashOf(fs.readFileSync(path.join(folder, "a/b/ops/matmul.json")));
   assert.equal(written.files, [{ path: "ops/matmul.json", cases: 2, fnv1a: hash }]);
   assert.match(files.get("README.md")!, `roadless ${version}`);
+  // The folder as it is can be handed to a player.
+  const found = goldenFiles(path.join(folder, "a")).map((file) => [...playFile(readGolden(file))]);
+  assert.equal(
+    found.map((cases) => cases.map(({ outcome }) => outcome.status)),
+    [[], ["passed", "passed"]],
+  );
 });
 
 exporting("nothing stays in memory, and options without meaning are refused", async () => {
