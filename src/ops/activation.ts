@@ -64,18 +64,29 @@ const logSigmoidOp = defineActivation({
   grad: (x, dy) => dy * elementary.sigmoid(-x),
 });
 
+/** x where gradients are constant beyond ±1000, so that an infinity gives their limit and not ∞·0. */
+function bounded(x: number): number {
+  return Math.min(Math.max(x, -1000), 1000);
+}
+
 const siluOp = defineActivation({
   name: "silu",
   reference: (x) => x * elementary.sigmoid(x),
   from: "x",
-  grad: (x, dy) => dy * elementary.sigmoid(x) * (1 + x * elementary.sigmoid(-x)),
+  grad: (x, dy) => {
+    const z = bounded(x);
+    return dy * elementary.sigmoid(z) * (1 + z * elementary.sigmoid(-z));
+  },
 });
 
 const geluOp = defineActivation({
   name: "gelu",
   reference: (x) => x * elementary.normalCdf(x),
   from: "x",
-  grad: (x, dy) => dy * (elementary.normalCdf(x) + x * elementary.normalDensity(x)),
+  grad: (x, dy) => {
+    const z = bounded(x);
+    return dy * (elementary.normalCdf(z) + z * elementary.normalDensity(z));
+  },
 });
 
 /** √(2/π) (x + 0.044715 x³) */
@@ -88,7 +99,8 @@ const geluTanhOp = defineActivation({
   wasm: "gelu_tanh",
   reference: (x) => 0.5 * x * (1 + elementary.tanh(geluInner(x))),
   from: "x",
-  grad: (x, dy) => {
+  grad: (unbounded, dy) => {
+    const x = bounded(unbounded);
     const t = elementary.tanh(geluInner(x));
     const slope = Math.sqrt(2 / Math.PI) * (1 + 3 * 0.044715 * x * x);
     return dy * (0.5 * (1 + t) + 0.5 * x * (1 - t * t) * slope);
@@ -109,7 +121,7 @@ const eluOp = defineActivation<{ alpha: number }>({
   params: ["alpha"],
   reference: (x, alpha) => (x > 0 ? x : alpha * elementary.expm1(x)),
   from: "x",
-  grad: (x, dy, alpha) => (x > 0 ? dy : dy * alpha * elementary.exp(x)),
+  grad: (x, dy, alpha) => (x <= 0 ? dy * alpha * elementary.exp(x) : dy), // NaN passes dy on
 });
 
 const softplusOp = defineActivation<{ beta: number; threshold: number }>({

@@ -106,7 +106,6 @@ const remainders = (op: string, f: (a: rl.Operand, b: rl.Operand) => Tensor): Ro
 const probabilities = (x: Tensor): Tensor =>
   rl.softmax(rl.reshape(rl.arange(x.size, undefined, 1, { device: x.device }), x.shape), 1);
 
-const finiteOnly: readonly ValueKind[] = ["uniform", "ties", "tiny", "huge", "mixed"];
 const positive: Domain = { low: 0.2, high: 3 };
 const awayFromZero: Domain = { avoid: [0] };
 const conv =
@@ -194,7 +193,7 @@ export const rows: readonly Row[] = [
   unary("rsubScalar", (x) => rl.sub(1.7, x)),
   unary("rdivScalar", (x) => rl.div(1.7, x), { low: 0.5, high: 3 }),
   unary("powScalar", (x) => rl.pow(x, 3)),
-  { ...unary("powScalar", (x) => rl.pow(x, 0.5), positive), values: finiteOnly },
+  unary("powScalar", (x) => rl.pow(x, 0.5), positive),
   unary("powScalar", (x) => rl.pow(x, -2), positive),
   unary("scalarPow", (x) => rl.pow(2.5, x)),
   unary("neg", rl.neg),
@@ -276,14 +275,11 @@ export const rows: readonly Row[] = [
   unary("tanh", rl.tanh, { low: -5, high: 5 }),
   unary("sigmoid", rl.sigmoid, { low: -8, high: 8 }),
   unary("logSigmoid", rl.logSigmoid, { low: -8, high: 8 }),
-  { ...unary("silu", rl.silu, { low: -8, high: 8 }), values: finiteOnly },
-  { ...unary("gelu", (x) => rl.gelu(x), { low: -5, high: 5 }), values: finiteOnly },
-  {
-    ...unary("geluTanh", (x) => rl.gelu(x, { approximate: "tanh" }), { low: -5, high: 5 }),
-    values: finiteOnly,
-  },
+  unary("silu", rl.silu, { low: -8, high: 8 }),
+  unary("gelu", (x) => rl.gelu(x), { low: -5, high: 5 }),
+  unary("geluTanh", (x) => rl.gelu(x, { approximate: "tanh" }), { low: -5, high: 5 }),
   unary("leakyRelu", (x) => rl.leakyRelu(x, 0.1), awayFromZero),
-  { ...unary("elu", (x) => rl.elu(x, 1.3), awayFromZero), values: finiteOnly },
+  unary("elu", (x) => rl.elu(x, 1.3), awayFromZero),
   unary("softplus", (x) => rl.softplus(x), { low: -8, high: 8 }),
   unary("softplus", (x) => rl.softplus(x, { beta: 2, threshold: 3 }), { avoid: [1.5] }),
 
