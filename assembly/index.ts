@@ -1,5 +1,6 @@
 export * from "./gemm";
 export * from "./conv";
+export * from "./epilogue";
 export * from "./winograd";
 export * from "./scratch";
 export * from "./module";

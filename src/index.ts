@@ -63,6 +63,7 @@ export { conv1d, conv2d } from "./ops/conv.ts";
 export type { NamedPadding } from "./ops/conv-padding.ts";
 export type { ConvTranspose1dOptions, ConvTransposeOptions } from "./ops/conv-transpose.ts";
 export { convTranspose1d, convTranspose2d } from "./ops/conv-transpose.ts";
+export type { EpilogueOptions, FusedActivation } from "./ops/epilogue.ts";
 export * from "./ops/creation.ts";
 export * from "./ops/arithmetic.ts";
 export * from "./ops/compare.ts";

@@ -180,6 +180,23 @@ const cases: [what: string, kind: Kind, f: () => unknown, message: string][] = [
     "linear: bias has the shape [5]; expected [4], one number per output",
   ],
   [
+    "linear activation",
+    rl.ValueError,
+    () => rl.linear(ones([2, 3]), ones([4, 3]), null, { activation: "gelu" as "relu" }),
+    'linear: activation is "gelu"; expected one of relu, leakyRelu, sigmoid, tanh ' +
+      "(others need what they are applied to: call them on the result)",
+  ],
+  [
+    "conv2d slope",
+    rl.ValueError,
+    () =>
+      rl.conv2d(ones([1, 1, 4, 4]), ones([1, 1, 3, 3]), null, {
+        activation: "leakyRelu",
+        negativeSlope: 0,
+      }),
+    "conv2d: negativeSlope is 0; expected a number > 0, or leakyRelu() of the result",
+  ],
+  [
     "scaledDotProductAttention",
     rl.ShapeError,
     () => rl.scaledDotProductAttention(ones([2, 3]), ones([4, 5]), ones([4, 5])),

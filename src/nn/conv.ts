@@ -6,6 +6,7 @@ import type { NamedPadding } from "../ops/conv-padding.ts";
 import { checkNamedPadding, sameAmounts } from "../ops/conv-padding.ts";
 import { zeros } from "../ops/creation.ts";
 import { pad } from "../ops/pad.ts";
+import type { EpilogueOptions } from "../ops/epilogue.ts";
 import type { Tensor } from "../tensor.ts";
 import type { LayerOptions } from "./layers.ts";
 import { checkCount, initialise } from "./layers.ts";
@@ -149,10 +150,11 @@ export class Conv2d extends Module {
     initialise(this.weight, this.bias, perGroup * kernel[0] * kernel[1], options.generator);
   }
 
-  forward(x: Tensor): Tensor {
+  /** `epilogue.activation` is applied inside the convolution; `Sequential` asks for it by itself. */
+  forward(x: Tensor, epilogue: EpilogueOptions = {}): Tensor {
     const { weight, bias, options, border } = this;
     if (!this.training) warnAtY("Conv2d in eval mode", [weight]);
-    if (border === null) return conv2d(x, weight, bias, options);
-    return conv2d(border(x), weight, bias, { ...options, padding: 0 });
+    if (border === null) return conv2d(x, weight, bias, { ...options, ...epilogue });
+    return conv2d(border(x), weight, bias, { ...options, ...epilogue, padding: 0 });
   }
 }

@@ -52,6 +52,7 @@ export { GRU, LSTM, RNN } from "./recurrent.ts";
 export type { LSTMOptions, RecurrentOptions } from "./recurrent.ts";
 export { GRUCell, LSTMCell, RNNCell } from "./recurrent-cell.ts";
 export type { CellOptions } from "./recurrent-cell.ts";
+export { Sequential } from "./sequential.ts";
 export {
   AdaptiveAvgPool1d,
   AdaptiveAvgPool2d,
@@ -63,16 +64,6 @@ export {
 } from "./pool.ts";
 export { Identity, Unflatten } from "./reshaping.ts";
 export { Upsample } from "./resample.ts";
-export {
-  Dropout,
-  Flatten,
-  GELU,
-  LeakyReLU,
-  ReLU,
-  Sequential,
-  Sigmoid,
-  SiLU,
-  Tanh,
-} from "./stateless.ts";
+export { Dropout, Flatten, GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Tanh } from "./stateless.ts";
 export { TransformerEncoder, TransformerEncoderLayer } from "./transformer.ts";
 export type { TransformerEncoderLayerOptions } from "./transformer.ts";

@@ -2,6 +2,7 @@
 import type { DeviceName, DType } from "../backend/backend.ts";
 import { ValueError } from "../errors.ts";
 import { zeros } from "../ops/creation.ts";
+import type { EpilogueOptions } from "../ops/epilogue.ts";
 import { linear } from "../ops/matmul.ts";
 import type { Generator } from "../random.ts";
 import type { Tensor } from "../tensor.ts";
@@ -56,8 +57,9 @@ export class Linear extends Module {
     initialise(this.weight, this.bias, inFeatures, options.generator);
   }
 
-  forward(x: Tensor): Tensor {
+  /** `options.activation` is applied inside the product; `Sequential` asks for it by itself. */
+  forward(x: Tensor, options: EpilogueOptions = {}): Tensor {
     if (!this.training) warnAtY("Linear in eval mode", [this.weight]);
-    return linear(x, this.weight, this.bias);
+    return linear(x, this.weight, this.bias, options);
   }
 }

@@ -5,7 +5,6 @@ import { flatten } from "../ops/movement.ts";
 import { dropout } from "../ops/random.ts";
 import type { Generator } from "../random.ts";
 import type { Tensor } from "../tensor.ts";
-import type { Layer } from "./module.ts";
 import { Module } from "./module.ts";
 
 /** max(x, 0) */
@@ -94,29 +93,5 @@ export class Dropout extends Module {
 
   forward(x: Tensor): Tensor {
     return dropout(x, { p: this.p, training: this.training, generator: this.generator });
-  }
-}
-
-/** Modules one after another; they are named by their positions: "0.weight". */
-export class Sequential extends Module {
-  readonly layers: readonly Layer[];
-
-  constructor(...layers: Layer[]) {
-    super();
-    for (const [i, layer] of layers.entries()) {
-      if (!(layer instanceof Module)) {
-        const found = typeof layer === "function" ? "a function" : String(layer);
-        throw new ValueError(`Sequential: argument ${i} is ${found}; expected a Module`);
-      }
-    }
-    this.layers = layers;
-  }
-
-  override namedChildren(): [string, Module][] {
-    return this.layers.map((layer, i): [string, Module] => [String(i), layer]);
-  }
-
-  forward(x: Tensor): Tensor {
-    return this.layers.reduce((y, layer) => layer.forward(y), x);
   }
 }

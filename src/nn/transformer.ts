@@ -96,7 +96,11 @@ export class TransformerEncoderLayer extends Module {
   }
 
   private feed(x: Tensor): Tensor {
-    return this.drop(this.linear2.forward(this.drop(this.activation(this.linear1.forward(x)))));
+    const hidden =
+      this.activation === relu
+        ? this.linear1.forward(x, { activation: "relu" })
+        : this.activation(this.linear1.forward(x));
+    return this.drop(this.linear2.forward(this.drop(hidden)));
   }
 
   private drop(x: Tensor): Tensor {

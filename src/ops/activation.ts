@@ -35,21 +35,21 @@ function defineActivation<A = NoAttrs>(spec: ActivationSpec<A>): Op<A> {
   });
 }
 
-const reluOp = defineActivation({
+export const reluOp: Op<NoAttrs> = defineActivation({
   name: "relu",
   reference: (x) => Math.max(x, 0),
   from: "y",
   grad: (y, dy) => (y <= 0 ? 0 : dy), // NaN passes dy on, as in PyTorch
 });
 
-const tanhOp = defineActivation({
+export const tanhOp: Op<NoAttrs> = defineActivation({
   name: "tanh",
   reference: elementary.tanh,
   from: "y",
   grad: (y, dy) => dy * (1 - y * y),
 });
 
-const sigmoidOp = defineActivation({
+export const sigmoidOp: Op<NoAttrs> = defineActivation({
   name: "sigmoid",
   reference: elementary.sigmoid,
   from: "y",
@@ -107,7 +107,7 @@ const geluTanhOp = defineActivation({
   },
 });
 
-const leakyReluOp = defineActivation<{ slope: number }>({
+export const leakyReluOp: Op<{ slope: number }> = defineActivation<{ slope: number }>({
   name: "leakyRelu",
   wasm: "leaky_relu",
   params: ["slope"],

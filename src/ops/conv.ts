@@ -9,6 +9,8 @@ import { checkDType } from "../tensor.ts";
 import { sum } from "./broadcast.ts";
 import type { NamedPadding } from "./conv-padding.ts";
 import { paddedByName, withBatch } from "./conv-padding.ts";
+import type { EpilogueOptions } from "./epilogue.ts";
+import { epilogueOf, withEpilogue } from "./epilogue.ts";
 import { squeeze, unsqueeze } from "./movement.ts";
 
 /** Rows and columns. */
@@ -171,6 +173,9 @@ export const conv2dOp: Op<ConvAttrs> = defineOp<ConvAttrs>({
   },
 });
 
+/** The same and an activation. */
+const activatedOp = withEpilogue(conv2dOp);
+
 export const gradInputOp: Op<ConvAttrs & { xShape: readonly number[] }> = defineOp<
   ConvAttrs & { xShape: readonly number[] }
 >({
@@ -262,13 +267,13 @@ function checkConvolution(
 /**
  * Convolution as torch.nn.functional.conv2d: x [n, c, h, w], weight [o, c/groups, kh, kw], bias
  * [o] → [n, o, oh, ow] with oh = ⌊(h + 2·padding - dilation·(kh - 1) - 1) / stride⌋ + 1. A single x
- * [c, h, w] gives [o, oh, ow].
+ * [c, h, w] gives [o, oh, ow]. Bias and `options.activation` are applied inside.
  */
 export function conv2d(
   x: Tensor,
   weight: Tensor,
   bias?: Tensor | null,
-  options: ConvOptions = {},
+  options: ConvOptions & EpilogueOptions = {},
 ): Tensor {
   const op = "conv2d";
   checkRanks(op, 2, x, weight);
@@ -281,7 +286,12 @@ export function conv2d(
   const attrs: ConvAttrs = { stride, padding, dilation, groups: options.groups ?? 1 };
   const input = named?.x ?? x;
   checkConvolution(op, input, weight, bias, attrs);
-  return withBatch(input, 4, (x) => run(conv2dOp, bias ? [x, weight, bias] : [x, weight], attrs));
+  const epilogue = epilogueOf(op, options);
+  return withBatch(input, 4, (x) => {
+    const inputs = bias ? [x, weight, bias] : [x, weight];
+    if (epilogue === null) return run(conv2dOp, inputs, attrs);
+    return run(activatedOp, inputs, { ...attrs, ...epilogue });
+  });
 }
 
 export interface Conv1dOptions {

@@ -8,6 +8,8 @@ import type { Tensor } from "../tensor.ts";
 import { checkDType } from "../tensor.ts";
 import { expand, reshape, sum } from "./broadcast.ts";
 import { none, promote } from "./common.ts";
+import type { EpilogueOptions } from "./epilogue.ts";
+import { epilogueOf, withEpilogue } from "./epilogue.ts";
 import { transpose, unsqueeze } from "./movement.ts";
 
 /** [..., m, k] · [..., k, n] (+ bias [n]) → [..., m, n]; the batch extents are equal. */
@@ -48,6 +50,9 @@ const matmulOp = defineOp({
     ];
   },
 });
+
+/** As above, and an activation. */
+const activatedOp = withEpilogue(matmulOp);
 
 function product(a: Tensor, b: Tensor): Tensor {
   return run(matmulOp, [a, b], none);
@@ -115,9 +120,14 @@ function rowsOf(a: Tensor): number {
 
 /**
  * x · weightᵀ + bias: [..., in] → [..., out] with weight [out, in] and bias [out], as
- * torch.nn.functional.linear. The bias is added inside the product.
+ * torch.nn.functional.linear. Bias and `options.activation` are applied inside the product.
  */
-export function linear(x: Tensor, weight: Tensor, bias?: Tensor | null): Tensor {
+export function linear(
+  x: Tensor,
+  weight: Tensor,
+  bias?: Tensor | null,
+  options: EpilogueOptions = {},
+): Tensor {
   if (weight.ndim !== 2 || x.ndim === 0 || x.shape[x.ndim - 1] !== weight.shape[1]) {
     throw new ShapeError(
       `linear: input ${formatShape(x.shape)} and weight ${formatShape(weight.shape)}; expected [..., in] and [out, in]`,
@@ -131,7 +141,9 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor | null): Tensor 
   checkDType("linear", x, ["float32", "float64"]);
   const rows = reshape(x, [rowsOf(x), weight.shape[1]]);
   const transposed = transpose(weight, 0, 1);
-  const y = run(matmulOp, bias ? [rows, transposed, bias] : [rows, transposed], none);
+  const inputs = bias ? [rows, transposed, bias] : [rows, transposed];
+  const epilogue = epilogueOf("linear", options);
+  const y = epilogue === null ? run(matmulOp, inputs, none) : run(activatedOp, inputs, epilogue);
   return reshape(y, [...x.shape.slice(0, -1), weight.shape[0]]);
 }
 

@@ -337,6 +337,17 @@ const products: readonly Draw[] = [
       shapes: [[...lead, k], [n, k], [n]],
     })),
   },
+  {
+    op: "matmulActivated",
+    values: moderate,
+    calls: fc
+      .tuple(side, side, side, fc.constantFrom("relu", "leakyRelu", "sigmoid", "tanh"))
+      .map(([m, k, n, activation]) => ({
+        how: activation,
+        f: (x, w, b) => rl.linear(x, w, b, { activation }),
+        shapes: [[m, k], [n, k], [n]],
+      })),
+  },
   ...[false, true].map((masked) => ({
     op: masked ? "attentionMasked" : "attention",
     values: moderate,
@@ -395,6 +406,21 @@ const windows: readonly Draw[] = [
         ...(bias ? [[g.o * g.groups]] : []),
       ],
     })),
+  },
+  {
+    op: "conv2dActivated",
+    values: moderate,
+    calls: fc
+      .tuple(geometry, fc.constantFrom("relu", "leakyRelu", "sigmoid", "tanh"))
+      .map(([g, activation]) => ({
+        how: `${activation} ${JSON.stringify(g)}`,
+        f: (x, w, b) => rl.conv2d(x, w, b, { ...g, activation }),
+        shapes: [
+          [g.n, g.c * g.groups, ...g.size],
+          [g.o * g.groups, g.c, ...g.kernel],
+          [g.o * g.groups],
+        ],
+      })),
   },
   {
     op: "conv2d",

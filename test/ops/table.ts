@@ -990,6 +990,26 @@ export const rows: readonly Row[] = [
     ],
     domain: positive,
   },
+  ...(["relu", "leakyRelu", "sigmoid", "tanh"] as const).flatMap((activation): Row[] => [
+    {
+      op: "matmulActivated",
+      f: (x, w, b) => rl.linear(x, w, b, { activation, negativeSlope: 0.2 }),
+      shapes: [
+        [[5, 7], [3, 7], [3]],
+        [[2, 3, 20], [9, 20], [9]],
+        [[3, 0], [2, 0], [2]],
+      ],
+    },
+    {
+      op: "conv2dActivated",
+      f: (x, w, b) => rl.conv2d(x, w, b, { activation, padding: 1, stride: 2 }),
+      shapes: [
+        [[2, 3, 7, 6], [5, 3, 3, 3], [5]],
+        [[2, 2, 5, 5], [1, 2, 3, 3], [1]],
+        [[0, 2, 5, 5], [3, 2, 3, 3], [3]],
+      ],
+    },
+  ]),
   {
     op: "dropout",
     f: (x) => rl.dropout(x, { p: 0.3, generator: new rl.Generator(7) }),

@@ -1,6 +1,7 @@
 /** Launchers of the convolution and its two gradients. */
 import type { Attrs, View } from "../../backend.ts";
 import type { Launcher, Runtime } from "../runtime.ts";
+import { activate, epilogueOf } from "./epilogue.ts";
 import { isWinograd, winogradForward, winogradGradInput, winogradGradWeight } from "./winograd.ts";
 
 /** Multiply-adds a thread takes at a time at least: about 5 µs of work. */
@@ -65,12 +66,18 @@ const conv2d: Launcher = (rt, _kernel, inputs, [y], attrs) => {
   if (y.size === 0) return;
   const [x, weight] = inputs;
   const plan = makePlan(rt, x, weight, y, attrs);
-  if (isWinograd(weight, y, attrs) && winogradForward(rt, plan.pointer, inputs, y, attrs)) return;
+  const epilogue = epilogueOf(attrs);
+  const activated = epilogue === null ? "" : "_activated";
+  if (isWinograd(weight, y, attrs) && winogradForward(rt, plan.pointer, inputs, y, attrs)) {
+    if (epilogue !== null) activate(rt, y, epilogue);
+    return;
+  }
   let bias = inputs.length > 2 ? rt.dense(inputs[2]) : 0;
   if (plan.filters <= DIRECT_FILTERS) {
     const planes = y.shape[0] * y.shape[1];
     const args = [plan.pointer, rt.dense(x), rt.dense(weight), bias, rt.pointer(y)];
-    rt.parallel("conv2d_direct_f32", planes, grainOf(rt, planes, plan.work), args);
+    if (epilogue !== null) args.push(...epilogue);
+    rt.parallel(`conv2d_direct${activated}_f32`, planes, grainOf(rt, planes, plan.work), args);
     return;
   }
   const packed = packWeight(rt, plan, weight, false);
@@ -82,7 +89,8 @@ const conv2d: Launcher = (rt, _kernel, inputs, [y], attrs) => {
   }
   const jobs = rt.call("conv2d_jobs", plan.pointer);
   const args = [plan.pointer, rt.dense(x), packed, bias, rt.pointer(y)];
-  rt.parallel("conv2d_f32", jobs, grainOf(rt, jobs, plan.work), args);
+  if (epilogue !== null) args.push(...epilogue);
+  rt.parallel(`conv2d${activated}_f32`, jobs, grainOf(rt, jobs, plan.work), args);
 };
 
 const conv2dGradInput: Launcher = (rt, _kernel, [dy, weight], [dx], attrs) => {

@@ -1,6 +1,7 @@
 /** Launcher of kind `matmul`: which kernel a product takes, and how it is cut. */
 import type { View } from "../../backend.ts";
 import type { Launcher, Runtime } from "../runtime.ts";
+import { activate, epilogueOf } from "./epilogue.ts";
 
 /** Multiply-adds a thread takes at a time at least: about 5 µs of work. */
 const JOB = 1 << 17;
@@ -23,6 +24,8 @@ interface Product {
   bRow: number;
   bColumn: number;
   bias: number;
+  /** Number and slope of an activation. */
+  epilogue: readonly number[] | null;
 }
 
 /** Dot products straight from the operands beat packing where an operand is read only a few times. */
@@ -30,7 +33,7 @@ function prefersDot({ m, n, k, aColumn, bRow }: Product): boolean {
   return aColumn === 1 && bRow === 1 && k >= 16 && Math.min(m, n) < COLUMNS;
 }
 
-const matmul: Launcher = (rt, _kernel, inputs, [y]) => {
+const matmul: Launcher = (rt, _kernel, inputs, [y], attrs) => {
   if (y.size === 0) return;
   const [a, b] = inputs;
   const rank = a.shape.length;
@@ -43,6 +46,7 @@ const matmul: Launcher = (rt, _kernel, inputs, [y]) => {
     bRow: b.strides[rank - 2],
     bColumn: b.strides[rank - 1],
     bias: inputs.length > 2 ? rt.dense(inputs[2]) : 0,
+    epilogue: epilogueOf(attrs),
   };
   // An extent of 1 has no stride: take the one that the kernels like.
   if (p.m === 1) p.aRow = 1;
@@ -58,15 +62,20 @@ const matmul: Launcher = (rt, _kernel, inputs, [y]) => {
     [p.aRow, p.aColumn, p.bRow, p.bColumn] = [1, p.bRow, p.aColumn, p.aRow];
   }
   if (rank === 2) single(rt, p, dot, left, right, rt.pointer(y));
-  else batch(rt, p, dot, left, right, rt.pointer(y), batchDims(batchA, batchB));
+  else {
+    const { epilogue } = p;
+    batch(rt, { ...p, epilogue: null }, dot, left, right, rt.pointer(y), batchDims(batchA, batchB));
+    if (epilogue !== null) activate(rt, y, epilogue);
+  }
 };
 
 function single(rt: Runtime, p: Product, dot: boolean, a: number, b: number, c: number): void {
-  const { m, n, k, aRow, aColumn, bRow, bColumn, bias } = p;
+  const { m, n, k, aRow, aColumn, bRow, bColumn, bias, epilogue } = p;
   if (m * n * k <= JOB) {
     // Not worth a second thread; m is at least the number of row panels.
     if (dot) rt.call("gemm_nt_f32", a, aRow, b, bColumn, c, bias, m, n, k, 0, 0, m);
     else rt.call("gemm_f32", a, aRow, aColumn, b, bRow, bColumn, c, bias, m, n, k, 0, 0, 0, 0, m);
+    if (epilogue !== null) rt.call("activate_f32", c, epilogue[0], epilogue[1], 0, m * n);
     return;
   }
   // The longer side is cut, so that what every thread reads is the smaller operand.
@@ -77,8 +86,9 @@ function single(rt: Runtime, p: Product, dot: boolean, a: number, b: number, c: 
   const least = Math.ceil((JOB * units) / (m * n * Math.max(k, 1)));
   const grain = Math.max(least, Math.ceil(units / (rt.threads * CHUNKS)));
   if (dot) {
-    const args = [a, aRow, b, bColumn, c, bias, m, n, k, Number(byColumns)];
-    rt.parallel("gemm_nt_f32", byColumns ? n : m, grain * unit, args);
+    const args = [a, aRow, b, bColumn, c, bias, m, n, k, Number(byColumns), ...(epilogue ?? [])];
+    const name = epilogue === null ? "gemm_nt_f32" : "gemm_nt_activated_f32";
+    rt.parallel(name, byColumns ? n : m, grain * unit, args);
     return;
   }
   let packedLeft = 0;
@@ -94,8 +104,8 @@ function single(rt: Runtime, p: Product, dot: boolean, a: number, b: number, c: 
     }
   }
   const operands = [a, aRow, aColumn, b, bRow, bColumn, c, bias, m, n, k];
-  const args = [...operands, packedLeft, packedRight, Number(byColumns)];
-  rt.parallel("gemm_f32", units, grain, args);
+  const args = [...operands, packedLeft, packedRight, Number(byColumns), ...(epilogue ?? [])];
+  rt.parallel(epilogue === null ? "gemm_f32" : "gemm_activated_f32", units, grain, args);
 }
 
 /** The right matrix B [k, n] in panels, for all products that read it; strides in elements. */
