@@ -198,6 +198,15 @@ const movement: readonly Subject[] = [
     domains: [unit, { below: 32 }, unit],
     forward: "terms",
   }),
+  moved("scatter", (x) => x, {
+    f: (x, index, src) => rl.scatter(x, 0, index, src),
+    shapes: [
+      [32, 128],
+      [40, 128],
+      [40, 128],
+    ],
+    domains: [unit, { below: 32 }, unit],
+  }),
   moved("scatterAdd", (x) => x, {
     f: (x, index, src) => rl.scatterAdd(x, 0, index, src),
     shapes: [
