@@ -332,6 +332,18 @@ const products: readonly Subject[] = [
     },
   ),
   product(
+    "matmulActivated",
+    (x, w, b) => rl.linear(x, w, b, { activation: "relu" }),
+    [[64, 256], [64, 256], [64]],
+    { call: "linear and relu", ...ulp("gemm", 513) },
+  ),
+  product(
+    "conv2dActivated",
+    (x, w, b) => rl.conv2d(x, w, b, { padding: 1, activation: "relu" }),
+    [[2, 16, 14, 14], [16, 16, 3, 3], [16]],
+    { call: "conv2d and relu", ...ulp("conv2d", 288) },
+  ),
+  product(
     "convTranspose2d",
     (x, w) => rl.convTranspose2d(x, w, null, { stride: 2 }),
     [
