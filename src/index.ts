@@ -74,9 +74,9 @@ export * from "./ops/hyperbolic.ts";
 export * from "./ops/math.ts";
 export type { GroupNormOptions, LayerNormOptions, RmsNormOptions } from "./ops/layer-norm.ts";
 export { groupNorm, layerNorm, rmsNorm } from "./ops/layer-norm.ts";
-export type { EmbeddingOptions } from "./ops/indexing.ts";
+export type { EmbeddingOptions } from "./ops/embedding.ts";
+export { embedding } from "./ops/embedding.ts";
 export {
-  embedding,
   gather,
   indexAdd,
   indexSelect,

@@ -443,6 +443,18 @@ const cases: [what: string, kind: Kind, f: () => unknown, message: string][] = [
     "embedding: paddingIdx is 3; expected a whole number from -3 to 2",
   ],
   [
+    "embedding norm",
+    rl.ValueError,
+    () => rl.embedding(tensor([1], { dtype: "int32" }), ones([3, 2]), { maxNorm: -1 }),
+    "embedding: maxNorm is -1; expected a number > 0",
+  ],
+  [
+    "Embedding norm",
+    rl.ValueError,
+    () => new nn.Embedding(3, 2, { maxNorm: 1, normType: 0 }),
+    "Embedding: normType is 0; expected a number > 0",
+  ],
+  [
     "gather index",
     rl.ValueError,
     () => rl.gather(ones([3, 2]), 0, tensor([[0, -1]], { dtype: "int32" })),

@@ -1,7 +1,7 @@
 /** A table of learned vectors. */
 import { ValueError } from "../errors.ts";
-import type { EmbeddingOptions } from "../ops/indexing.ts";
-import { embedding, paddingRow } from "../ops/indexing.ts";
+import type { EmbeddingOptions } from "../ops/embedding.ts";
+import { checkNorms, embedding, paddingRow } from "../ops/embedding.ts";
 import { randn } from "../ops/creation.ts";
 import type { Tensor } from "../tensor.ts";
 import type { LayerOptions } from "./layers.ts";
@@ -14,7 +14,7 @@ export class Embedding extends Module {
   readonly options: EmbeddingOptions;
   weight: Tensor;
 
-  /** `options.paddingIdx`: a row that starts at 0 and takes no gradient. */
+  /** `options.paddingIdx`: a row that starts at 0 and takes no gradient. The rest as `embedding` has them. */
   constructor(
     numEmbeddings: number,
     embeddingDim: number,
@@ -25,11 +25,12 @@ export class Embedding extends Module {
       if (Number.isInteger(value) && value >= 1) continue;
       throw new ValueError(`Embedding: ${name} is ${value}; expected a whole number from 1 up`);
     }
-    const { paddingIdx, scaleGradByFreq, ...place } = options;
+    const { paddingIdx, scaleGradByFreq, maxNorm, normType, ...place } = options;
+    checkNorms("Embedding", options);
     const skip = paddingRow("Embedding", paddingIdx, numEmbeddings);
     this.numEmbeddings = numEmbeddings;
     this.embeddingDim = embeddingDim;
-    this.options = { paddingIdx, scaleGradByFreq };
+    this.options = { paddingIdx, scaleGradByFreq, maxNorm, normType };
     this.weight = parameter(randn([numEmbeddings, embeddingDim], place));
     if (skip >= 0) {
       const values = this.weight.dataSync();

@@ -40,14 +40,14 @@ export interface IndexAttrs {
   label: string;
 }
 
-interface RowAttrs extends IndexAttrs {
+export interface RowAttrs extends IndexAttrs {
   /** The row that takes no gradient; -1 for none. */
   skip: number;
   /** Divide the gradient of a row by how often it was taken. */
   scaleByCount: boolean;
 }
 
-const rowAttrs = (label: string, dim: number): RowAttrs => ({
+export const rowAttrs = (label: string, dim: number): RowAttrs => ({
   dim,
   label,
   skip: -1,
@@ -55,7 +55,7 @@ const rowAttrs = (label: string, dim: number): RowAttrs => ({
 });
 
 /** y[o, j] = x[o, index[j]]: x [outer, n, inner], index [m] → [outer, m, inner]. */
-const takeRowsOp: Op<RowAttrs> = defineOp<RowAttrs>({
+export const takeRowsOp: Op<RowAttrs> = defineOp<RowAttrs>({
   name: "takeRows",
   kind: "takeRows",
   wasm: "take_rows",
@@ -225,37 +225,6 @@ export function indexAdd(
 function checkAddends(op: string, x: Tensor, src: Tensor): void {
   checkDType(op, x, ["float32", "float64", "int32"]);
   checkDType(op, src, [x.dtype]);
-}
-
-export interface EmbeddingOptions {
-  /** The row of `weight` that takes no gradient; negative counts from the end. Default: none. */
-  paddingIdx?: number;
-  /** Divide the gradient of a row by how often `index` names it. Default false. */
-  scaleGradByFreq?: boolean;
-}
-
-/** The place of the padding row in a table of `rows` rows; -1 for none. */
-export function paddingRow(op: string, paddingIdx: number | undefined, rows: number): number {
-  if (paddingIdx === undefined) return -1;
-  if (Number.isInteger(paddingIdx) && paddingIdx >= -rows && paddingIdx < rows) {
-    return paddingIdx < 0 ? paddingIdx + rows : paddingIdx;
-  }
-  throw new ValueError(
-    `${op}: paddingIdx is ${paddingIdx}; expected a whole number from ${-rows} to ${rows - 1}`,
-  );
-}
-
-/** Rows of a table: index [...] (int32), weight [rows, width] → [..., width]. */
-export function embedding(index: Tensor, weight: Tensor, options: EmbeddingOptions = {}): Tensor {
-  checkDType("embedding", index, ["int32"]);
-  if (weight.ndim !== 2) {
-    throw new ShapeError(`embedding: weight ${formatShape(weight.shape)}; expected [rows, width]`);
-  }
-  const skip = paddingRow("embedding", options.paddingIdx, weight.shape[0]);
-  const scaleByCount = options.scaleGradByFreq ?? false;
-  const attrs = { ...rowAttrs("embedding", 0), skip, scaleByCount };
-  const rows = run(takeRowsOp, [weight, reshape(index, [index.size])], attrs);
-  return reshape(rows, [...index.shape, weight.shape[1]]);
 }
 
 /** The index has the rank of x, and but for `dim` at most its extents. */

@@ -36,6 +36,41 @@ for (const device of ["cpu", "reference"] as const) {
     assert.equal(grads({ scaleGradByFreq: true }), [1, 1, 1]);
   });
 
+  it("maxNorm scales down the rows that are looked up, in the table", () => {
+    const table = [
+      [3, 4],
+      [6, 8],
+      [0.6, 0.8],
+      [-30, 40],
+    ];
+    const look = (options: rl.EmbeddingOptions): [table: number[], grad: number[]] => {
+      const weight = tensor(table, { device, requiresGrad: true });
+      const version = weight.storage.version;
+      const y = rl.embedding(ints([0, 2, 0, 3], device), weight, options);
+      assert.ok(weight.storage.version > version);
+      rl.sum(y).backward();
+      return [list(weight), list(weight.grad)];
+    };
+    const near = (found: number[], expected: number[]): void =>
+      found.forEach((x, i) => assert.ok(Math.abs(x - expected[i]) < 2e-7, `${found}`));
+    const [euclid, grad] = look({ maxNorm: 1 });
+    // Rows 0 and 3 have norms 5 and 50; row 1 is not looked up; row 2 has norm 1.
+    near(euclid, [0.6, 0.8, 6, 8, 0.6, 0.8, -0.6, 0.8]);
+    assert.equal(grad, [2, 2, 0, 0, 1, 1, 1, 1]); // at the rows as they are afterwards
+    near(look({ maxNorm: 3.5, normType: 1 })[0], [1.5, 2, 6, 8, 0.6, 0.8, -1.5, 2]);
+    near(look({ maxNorm: 2, normType: Infinity })[0], [1.5, 2, 6, 8, 0.6, 0.8, -1.5, 2]);
+  });
+
+  it("maxNorm and checkpoint: what is computed again finds the same table", () => {
+    const weight = tensor([[3, 4]], { device, requiresGrad: true });
+    const look = (): Tensor => rl.embedding(ints([0], device), weight, { maxNorm: 1 });
+    const y = rl.checkpoint((x: Tensor) => rl.mul(look(), x), rl.ones([1], { device }));
+    const after = list(weight);
+    rl.sum(y).backward();
+    assert.equal(list(weight.grad), [1, 1]);
+    assert.equal(list(weight), after);
+  });
+
   it("scatter: the last of several stays, and takes the gradient", () => {
     const make = (values: rl.NestedArray): Tensor => tensor(values, { device, requiresGrad: true });
     const [x, src] = [make([[1, 2, 3]]), make([[10, 20, 30, 40]])];
