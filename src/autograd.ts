@@ -1,5 +1,6 @@
 /** Backward: walks the tape from a result to the leaves, newest node first. */
 import type { Kernel, NdArray } from "./backend/backend.ts";
+import { currentCapture } from "./capture.ts";
 import { debug, log } from "./debug.ts";
 import { LifetimeError, ShapeError } from "./errors.ts";
 import { runInPlace } from "./op.ts";
@@ -215,6 +216,7 @@ function densified(x: Tensor): Tensor {
 }
 
 function addToLeaf(leaf: Tensor, grad: Tensor, scope: Scope): void {
+  currentCapture()?.noteGradient(leaf);
   if (leaf.grad !== null) {
     runInPlace(accumulate, [grad], [leaf.grad], {});
     return;

@@ -24,6 +24,9 @@ export type { ComparedArray, CompareOptions, Difference, Tolerance } from "./com
 export { compare, ComparisonReport } from "./compare/index.ts";
 export type { BackwardContext, CustomOp, ForwardContext } from "./custom-op.ts";
 export { customOp } from "./custom-op.ts";
+export type { Compiled } from "./compile.ts";
+export { compile } from "./compile.ts";
+export { live } from "./capture.ts";
 export type { DeviceOptions } from "./device.ts";
 export { backendOf as backend, currentDevice, init, withDevice } from "./device.ts";
 export {

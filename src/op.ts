@@ -3,6 +3,7 @@
  * one device, infers shapes, allocates, hands over to the backend, and records for backward.
  */
 import type { Attrs, Backend, DType, Kernel } from "./backend/backend.ts";
+import { currentCapture } from "./capture.ts";
 import { debug, log } from "./debug.ts";
 import { enterScope } from "./scope.ts";
 import type { Shape, Strides } from "./shape.ts";
@@ -72,6 +73,11 @@ export type Tracer =
   | { before(event: TraceEvent): void; after(event: TraceEvent): void };
 
 let tracer: Tracer | null = null;
+
+/** Is somebody watching every operation? */
+export function isTraced(): boolean {
+  return tracer !== null || debug.level >= 2;
+}
 
 /** Observes every operation that is run (null ends it). Returns the previous observer. */
 export function setTracer(observe: Tracer | null): Tracer | null {
@@ -164,6 +170,7 @@ export function runInPlace<A extends object>(
 /** Another view of the same memory, recorded like any operation. */
 export function runView<A>(op: ViewOp<A>, x: Tensor, attrs: A): Tensor {
   if (x.disposed) x.checkAlive(op.name);
+  currentCapture()?.noteOutside(x);
   const { shape, strides, offset } = op.view(x, attrs);
   const output = new Tensor(x.storage.retain(), shape, strides, offset, op.name);
   enterScope(output);
@@ -208,6 +215,11 @@ function execute(
   inPlace: boolean,
 ): void {
   const backend = outputs[0].backend;
+  const capture = currentCapture();
+  if (capture !== null) {
+    capture.run(kernel, inputs, outputs, attrs, inPlace);
+    return;
+  }
   if (tracer === null && debug.level < 2) {
     backend.run(kernel, inputs, outputs, attrs);
     return;

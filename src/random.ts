@@ -10,6 +10,7 @@
  * asks for another word. float64 arrays get the numbers that float32 arrays get, before rounding,
  * so that the reference backend sees the same randomness as the others.
  */
+import { refuseDraw } from "./capture.ts";
 import { powerOfTwo } from "./elementary/index.ts";
 import { ValueError } from "./errors.ts";
 
@@ -74,6 +75,7 @@ export class Generator {
 
   /** Takes a call number: 0, 1, 2, ... */
   nextCall(): number {
+    refuseDraw();
     this.#noteUse();
     return this.#call++;
   }

@@ -31,7 +31,8 @@ export class Scope {
   private readonly items: Scoped[] = [];
   private readonly parent: Scope | null;
   private readonly label: string;
-  private readonly number: number;
+  /** Scopes are numbered in the order they are opened. */
+  readonly number: number;
   private ended = false;
 
   constructor(label: string) {

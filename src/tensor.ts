@@ -5,79 +5,14 @@
 import type { Backend, Buffer, DeviceName, DType, TypedArray, View } from "./backend/backend.ts";
 
 import { BackendError, LifetimeError, ShapeError, ValueError } from "./errors.ts";
+import { refuseRead, writeBuffer } from "./capture.ts";
 import { enterScope, leaveScope, Scoped } from "./scope.ts";
 import type { Shape, Strides } from "./shape.ts";
 import { formatShape, isContiguous, sizeOf, stridesOf } from "./shape.ts";
+import { counts, Storage } from "./storage.ts";
 
-const live = { bytes: 0, peak: 0, storages: 0, tensors: 0 };
-
-/** Reference-counted backend memory with a version that in-place writes raise. */
-export class Storage {
-  readonly backend: Backend;
-  readonly buffer: Buffer;
-  readonly dtype: DType;
-  /** Where the elements start in the buffer (parts of a block share its buffer). */
-  readonly offset: number;
-  /** Raised by every in-place write, so that backward can refuse stale saved values. */
-  version = 0;
-  private readonly block: Storage | null;
-  private references = 1;
-
-  constructor(
-    backend: Backend,
-    buffer: Buffer,
-    dtype: DType,
-    block: Storage | null = null,
-    offset = 0,
-  ) {
-    this.backend = backend;
-    this.buffer = buffer;
-    this.dtype = dtype;
-    this.block = block;
-    this.offset = offset;
-    if (block === null) {
-      live.storages++;
-      live.bytes += buffer.byteLength;
-      if (live.bytes > live.peak) live.peak = live.bytes;
-    } else {
-      block.retain();
-    }
-  }
-
-  static allocate(backend: Backend, size: number, dtype: DType): Storage {
-    return new Storage(backend, backend.alloc(size, dtype), dtype);
-  }
-
-  /** A part of this storage with a version of its own: a parameter in a flat block. */
-  part(offset: number): Storage {
-    return new Storage(this.backend, this.buffer, this.dtype, this, this.offset + offset);
-  }
-
-  /** True when one holder alone can see the memory, so that it may be overwritten. */
-  get exclusive(): boolean {
-    return this.references === 1 && this.block === null;
-  }
-
-  get freed(): boolean {
-    return this.references === 0;
-  }
-
-  retain(): this {
-    this.references++;
-    return this;
-  }
-
-  release(): void {
-    if (--this.references > 0) return;
-    if (this.block !== null) {
-      this.block.release();
-      return;
-    }
-    live.storages--;
-    live.bytes -= this.buffer.byteLength;
-    this.backend.free(this.buffer);
-  }
-}
+export type { MemoryInfo } from "./storage.ts";
+export { memory, Storage } from "./storage.ts";
 
 /** What the tape needs of a graph node here: that a tensor holds it. */
 export interface GraphNode {
@@ -129,7 +64,7 @@ export class Tensor extends Scoped implements View {
     this.size = sizeOf(shape);
     this.dtype = storage.dtype;
     this.label = label;
-    live.tensors++;
+    counts.tensors++;
   }
 
   get device(): DeviceName {
@@ -167,6 +102,7 @@ export class Tensor extends Scoped implements View {
   /** A copy of the elements in row-major order. float32 → Float32Array, bool → Uint8Array, … */
   async data(): Promise<TypedArray> {
     this.checkAlive("data");
+    refuseRead("data", this);
     if (this.isContiguous) {
       return this.backend.read(this.buffer, this.offset, this.size, this.dtype);
     }
@@ -177,6 +113,7 @@ export class Tensor extends Scoped implements View {
   /** `data()` at once, on devices that can. */
   dataSync(): TypedArray {
     this.checkAlive("dataSync");
+    refuseRead("dataSync", this);
     if (this.isContiguous) {
       return this.backend.readSync(this.buffer, this.offset, this.size, this.dtype);
     }
@@ -223,7 +160,7 @@ export class Tensor extends Scoped implements View {
         `copyFrom: ${this.describe()} is a strided view; write to contiguous() or to the tensor it views`,
       );
     }
-    this.backend.write(this.buffer, this.offset, typedArray(this.dtype, data));
+    writeBuffer(this.storage, this.offset, typedArray(this.dtype, data));
     this.storage.version++;
     return this;
   }
@@ -255,7 +192,7 @@ export class Tensor extends Scoped implements View {
     if (this.disposed) return;
     this.disposed = true;
     leaveScope(this);
-    live.tensors--;
+    counts.tensors--;
     this.node?.drop();
     this.storage.release();
     this.grad?.dispose();
@@ -349,7 +286,7 @@ export function fromData(
   label = "tensor",
 ): Tensor {
   const tensor = empty(backend, shape, dtype, label);
-  backend.write(tensor.buffer, 0, typedArray(dtype, data));
+  writeBuffer(tensor.storage, 0, typedArray(dtype, data));
   return tensor;
 }
 
@@ -375,30 +312,6 @@ export function commonBackend(op: string, tensors: readonly Tensor[]): Backend {
     }
   }
   return backend;
-}
-
-/** Live memory of all devices. */
-export interface MemoryInfo {
-  /** Bytes of live storages (not what the backends have reserved). */
-  bytes: number;
-  /** The most `bytes` has been since the start or the last `resetPeak`. */
-  peakBytes: number;
-  /** Tensor handles that have not been released. */
-  tensors: number;
-  /** Distinct blocks of memory behind them and behind what graphs saved. */
-  storages: number;
-}
-
-/** Bytes, tensors and peak now. `resetPeak` starts measuring the peak anew. */
-export function memory(options: { resetPeak?: boolean } = {}): MemoryInfo {
-  const info = {
-    bytes: live.bytes,
-    peakBytes: live.peak,
-    tensors: live.tensors,
-    storages: live.storages,
-  };
-  if (options.resetPeak) live.peak = live.bytes;
-  return info;
 }
 
 /** Throws ValueError unless the tensor has one of the dtypes. */

@@ -16,9 +16,9 @@ const layers: { names: string[]; together?: true }[] = [
   { names: ["nn", "optim", "data", "io"] },
   { names: ["methods"] },
   { names: ["ops"] },
-  { names: ["custom-op", "recompute", "gradcheck"] },
+  { names: ["custom-op", "recompute", "gradcheck", "compile"] },
   {
-    names: ["op", "autograd", "tape", "multi-output", "scope", "tensor", "device", "random"],
+    names: ["op", "autograd", "tape", "multi-output", "scope", "tensor", "storage", "capture", "arena", "device", "random"],
     together: true,
   },
   { names: ["files"] },

@@ -80,6 +80,27 @@ export interface Capabilities {
   readonly syncReads: boolean;
 }
 
+/** Kernel calls with their buffers, to be made again in the same order. */
+export interface Program {
+  /**
+   * Runs the kernel, and again with every `run()`.
+   *
+   * @param changing `attrs` will have other values then
+   */
+  add(
+    kernel: Kernel,
+    inputs: readonly View[],
+    outputs: readonly View[],
+    attrs: Attrs,
+    changing: boolean,
+  ): void;
+  /** With every `run()`, copies `data` into the buffer from element `offset` on. */
+  write(buffer: Buffer, offset: number, data: TypedArray): void;
+  run(): void;
+  /** Releases what it holds beside the buffers it was given. */
+  free(): void;
+}
+
 export interface Backend {
   readonly device: DeviceName;
   /** Throws OutOfMemoryError and stays usable when there is no room. `size` counts elements. */
@@ -92,6 +113,8 @@ export interface Backend {
   readSync(buffer: Buffer, offset: number, size: number, dtype: DType): TypedArray;
   /** Runs one kernel. Throws BackendError naming the kernel when there is none. */
   run(kernel: Kernel, inputs: readonly View[], outputs: readonly View[], attrs: Attrs): void;
+  /** A new program; backends that have none of their own run kernel after kernel. */
+  program?(): Program;
   /** Resolves when all work handed over so far is done. */
   sync(): Promise<void>;
   capabilities(): Capabilities;

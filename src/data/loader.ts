@@ -1,5 +1,6 @@
 /** Batches of tensors from a dataset, each in a scope of its own. */
 import type { Backend, DType, NdArray } from "../backend/backend.ts";
+import { writeBuffer } from "../capture.ts";
 import { backendOf } from "../device.ts";
 import { ShapeError, ValueError } from "../errors.ts";
 import { defaultGenerator, Generator, permutation } from "../random.ts";
@@ -205,6 +206,6 @@ function toTensors(batch: HostBatch, size: number): Tensor[] {
 function toTensor(backend: Backend, { data, shape }: NdArray): Tensor {
   const dtype: DType = data instanceof Int32Array ? "int32" : backend.capabilities().float;
   const tensor = empty(backend, shape, dtype, "batch");
-  backend.write(tensor.buffer, tensor.offset, typedArray(dtype, data));
+  writeBuffer(tensor.storage, tensor.offset, typedArray(dtype, data));
   return tensor;
 }

@@ -2,6 +2,7 @@
  * Batch normalisation layers, and their statistics under Schedule-Free learning: what training gathers
  * belongs to y, what is evaluated is x.
  */
+import { live } from "../capture.ts";
 import { warnOnce } from "../debug.ts";
 import { LifetimeError, ShapeError, ValueError } from "../errors.ts";
 import type { BatchStatistics } from "../ops/batch-norm.ts";
@@ -83,13 +84,18 @@ abstract class BatchNorm extends Module {
     let momentum = this.momentum ?? 0;
     if (!training) this.warnInEval();
     else if (numBatchesTracked !== null) {
-      const batches = numBatchesTracked.itemSync() + 1;
-      momentum = this.momentum ?? 1 / batches;
-      numBatchesTracked.copyFrom([batches]);
-      this.gatheredAt = weight?.sequence ?? null;
+      if (this.momentum !== null) live(() => this.count(numBatchesTracked));
+      else momentum = 1 / this.count(numBatchesTracked);
     }
     const { runningMean, runningVar } = this;
     return batchNorm(x, { runningMean, runningVar, weight, bias, eps, training, momentum });
+  }
+
+  private count(numBatchesTracked: Tensor): number {
+    const batches = numBatchesTracked.itemSync() + 1;
+    numBatchesTracked.copyFrom([batches]);
+    this.gatheredAt = this.weight?.sequence ?? null;
+    return batches;
   }
 
   /** Throws ShapeError unless the layer takes inputs of this shape. */

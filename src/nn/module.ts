@@ -1,4 +1,5 @@
 /** Module: parameters, buffers and sub-modules under names, found by looking at the properties. */
+import { changeModes } from "../capture.ts";
 import type { NdArray } from "../backend/backend.ts";
 import { warnOnce } from "../debug.ts";
 import { ShapeError, ValueError } from "../errors.ts";
@@ -33,7 +34,16 @@ export type StateDict = Record<string, NdArray>;
  */
 export abstract class Module {
   /** True while training: dropout drops, for example. Set by `train()` and `eval()`. */
-  training = true;
+  get training(): boolean {
+    return this.#training;
+  }
+
+  set training(mode: boolean) {
+    if (mode !== this.#training) changeModes();
+    this.#training = mode;
+  }
+
+  #training = true;
 
   /** What the module computes; sub-classes say what they take and give. See `Layer`. */
   abstract forward(...inputs: never[]): unknown;
@@ -96,6 +106,7 @@ export abstract class Module {
    * saved, counted and taken by optimizers, which leave them as they are.
    */
   requiresGrad(on = true): this {
+    changeModes();
     for (const x of this.parameters()) {
       x.requiresGrad = on;
       x.frozen = !on;

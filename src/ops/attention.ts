@@ -83,7 +83,9 @@ function fused(query: Tensor, key: Tensor, value: Tensor, options: AttentionOpti
   for (const x of operands) lead = broadcastShapes(name, lead, x.shape.slice(0, -2));
   const heads = lead.length === 0 ? [1] : lead;
   const inputs = operands.map((x) => expand(x, [...heads, ...x.shape.slice(-2)]));
-  const attrs = { isCausal, scale, ...drawDropout(name, options.dropout ?? 0, options.generator) };
+  // The same object: a compiled step renews the draw in it.
+  const drawn = drawDropout(name, options.dropout ?? 0, options.generator);
+  const attrs = Object.assign(drawn, { isCausal, scale });
   const y = transpose(run(mask === null ? attentionOp : maskedAttentionOp, inputs, attrs), -2, -3);
   return lead.length === 0 ? reshape(y, y.shape.slice(1)) : y;
 }

@@ -1,5 +1,6 @@
 /** Operations that draw random numbers. */
 import type { NdArray } from "../backend/backend.ts";
+import { currentCapture, refuseDraw, uncaptured } from "../capture.ts";
 import { ValueError } from "../errors.ts";
 import type { Op } from "../op.ts";
 import { defineOp, run } from "../op.ts";
@@ -7,6 +8,7 @@ import type { Generator } from "../random.ts";
 import { defaultGenerator } from "../random.ts";
 import type { Tensor } from "../tensor.ts";
 import { inputShape, toFloat } from "./common.ts";
+import { isRecomputing } from "../recompute.ts";
 import { mul } from "./arithmetic.ts";
 
 export interface DropoutAttrs {
@@ -48,8 +50,20 @@ export function drawDropout(
 ): DropoutAttrs {
   if (!(p >= 0 && p <= 1)) throw new ValueError(`${op}: p is ${p}; expected 0 to 1`);
   if (p === 0) return { p, seed: 0, call: 0 };
-  const seed = (generator.seed ^ (generator.seed / 2 ** 32)) >>> 0;
-  return { p, seed, call: p === 1 ? 0 : generator.nextCall() >>> 0 };
+  const attrs = { p, seed: 0, call: 0 };
+  const draw = (): void => {
+    attrs.seed = (generator.seed ^ (generator.seed / 2 ** 32)) >>> 0;
+    attrs.call = generator.nextCall() >>> 0;
+  };
+  if (p === 1) return attrs;
+  const capture = currentCapture();
+  if (capture === null) draw();
+  else {
+    if (isRecomputing()) refuseDraw();
+    uncaptured(draw);
+    capture.changes(attrs, draw);
+  }
+  return attrs;
 }
 
 export interface DropoutOptions {

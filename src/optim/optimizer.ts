@@ -2,6 +2,7 @@
  * What all optimizers share: parameter groups with checked options, flat blocks, gradients set to
  * null, `step` around a closure, and saved state with PyTorch's keys.
  */
+import { currentCapture } from "../capture.ts";
 import { copy } from "../autograd.ts";
 import { LifetimeError, ShapeError, ValueError } from "../errors.ts";
 import { runInPlace } from "../op.ts";
@@ -80,8 +81,10 @@ export abstract class Optimizer<O extends object = object, C extends object = ob
 
   /** Sets the gradient of every parameter to null: one that takes no part is then skipped. */
   zeroGrad(): void {
+    const capture = currentCapture();
     for (const { params } of this.paramGroups) {
       for (const param of params) {
+        capture?.noteZeroed(param);
         param.grad?.dispose();
         param.grad = null;
       }
@@ -101,6 +104,18 @@ export abstract class Optimizer<O extends object = object, C extends object = ob
   step<T>(closure: () => T): T;
   step<T>(closure?: () => T): T | undefined {
     const where = `${this.spec.name}.step`;
+    const capture = currentCapture();
+    if (capture !== null) {
+      if (closure !== undefined) {
+        throw new LifetimeError(
+          `${where}: a step with a closure cannot be captured by compile(); compile the closure, or use a class ` +
+            "whose step() takes none",
+        );
+      }
+      // Counters, rates and coefficients are JavaScript's: the step is taken anew in every call.
+      capture.everyTime(() => this.step());
+      return undefined;
+    }
     this.checkStep(where);
     const result = closure === undefined ? undefined : this.evaluate(closure);
     this.prepare(where);
