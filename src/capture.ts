@@ -4,7 +4,15 @@
  * memory from the capture's arena (which keeps it when it is freed, as the calls will want it
  * again), and whatever cannot be noted says so here.
  */
-import type { Attrs, Backend, Buffer, Kernel, Program, TypedArray, View } from "./backend/backend.ts";
+import type {
+  Attrs,
+  Backend,
+  Buffer,
+  Kernel,
+  Program,
+  TypedArray,
+  View,
+} from "./backend/backend.ts";
 import { BackendError, LifetimeError } from "./errors.ts";
 import type { Storage } from "./storage.ts";
 import type { Tensor } from "./tensor.ts";
@@ -187,6 +195,21 @@ export function uncaptured<T>(fn: () => T): T {
  */
 export function live<T>(fn: () => T): T {
   return current === null ? fn() : current.everyTime(fn);
+}
+
+/**
+ * Inside a capture: takes an optimizer's step now and in every call, as counters, rates and coefficients
+ * are JavaScript's. False elsewhere.
+ */
+export function takeEveryTime(where: string, closure: unknown, step: () => void): boolean {
+  if (current === null) return false;
+  if (closure !== undefined) {
+    throw new LifetimeError(
+      `${where}: a step with a closure cannot be captured by compile(); call backward() before a step() without one`,
+    );
+  }
+  current.everyTime(step);
+  return true;
 }
 
 /** Throws where a read would put a number of this call into all later ones. */

@@ -4,6 +4,7 @@
  * Where gradients are neighbours in an optimizer's block, they are measured and scaled in one pass
  * over the block; others one by one.
  */
+import { live } from "../capture.ts";
 import type { Kernel } from "../backend/backend.ts";
 import { copy } from "../autograd.ts";
 import { ValueError } from "../errors.ts";
@@ -144,7 +145,9 @@ function clip(
 ): number {
   const params = listOf(parameters);
   for (const { grad } of params) grad?.checkAlive(where);
-  return withRecording(false, () => runScoped(where, () => measure(gradientRuns(params))));
+  return live(() =>
+    withRecording(false, () => runScoped(where, () => measure(gradientRuns(params)))),
+  );
 }
 
 function listOf(parameters: Clippable): readonly Tensor[] {

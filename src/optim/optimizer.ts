@@ -2,7 +2,7 @@
  * What all optimizers share: parameter groups with checked options, flat blocks, gradients set to
  * null, `step` around a closure, and saved state with PyTorch's keys.
  */
-import { currentCapture } from "../capture.ts";
+import { currentCapture, takeEveryTime } from "../capture.ts";
 import { copy } from "../autograd.ts";
 import { LifetimeError, ShapeError, ValueError } from "../errors.ts";
 import { runInPlace } from "../op.ts";
@@ -104,18 +104,7 @@ export abstract class Optimizer<O extends object = object, C extends object = ob
   step<T>(closure: () => T): T;
   step<T>(closure?: () => T): T | undefined {
     const where = `${this.spec.name}.step`;
-    const capture = currentCapture();
-    if (capture !== null) {
-      if (closure !== undefined) {
-        throw new LifetimeError(
-          `${where}: a step with a closure cannot be captured by compile(); compile the closure, or use a class ` +
-            "whose step() takes none",
-        );
-      }
-      // Counters, rates and coefficients are JavaScript's: the step is taken anew in every call.
-      capture.everyTime(() => this.step());
-      return undefined;
-    }
+    if (takeEveryTime(where, closure, () => this.step())) return undefined;
     this.checkStep(where);
     const result = closure === undefined ? undefined : this.evaluate(closure);
     this.prepare(where);

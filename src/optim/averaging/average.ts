@@ -5,6 +5,7 @@
  * Memory: one copy of the parameters for the average (LAWA: k more), and one more from `swap()` to
  * `restore()`; `memory()` counts both.
  */
+import { live } from "../../capture.ts";
 import { LifetimeError, ValueError } from "../../errors.ts";
 import type { OptionTable } from "../options.ts";
 import { checkOption, checkOptions, snakeCase, withDefaults } from "../options.ts";
@@ -87,11 +88,13 @@ export abstract class WeightAverage<O extends object = object> {
    *   optimizer was given that could make them hold x
    */
   update(): void {
-    const where = `${this.name}.update`;
-    this.checkUsable(where);
-    this.checkHolders(where);
-    this.atX(() => this.accumulate(this.updates));
-    this.updates++;
+    live(() => {
+      const where = `${this.name}.update`;
+      this.checkUsable(where);
+      this.checkHolders(where);
+      this.atX(() => this.accumulate(this.updates));
+      this.updates++;
+    });
   }
 
   /** The average: a copy per parameter, in its shape and in the innermost scope. */

@@ -1,4 +1,5 @@
 /** Lookahead around any optimizer. */
+import { takeEveryTime } from "../../capture.ts";
 import { LifetimeError, ValueError } from "../../errors.ts";
 import { runScoped } from "../../scope.ts";
 import type { Tensor } from "../../tensor.ts";
@@ -99,6 +100,7 @@ export class Lookahead {
   step<T>(closure: () => T): T;
   step<T>(closure?: () => T): T | undefined {
     const where = "Lookahead.step";
+    if (takeEveryTime(where, closure, () => this.step())) return undefined;
     if (paramsOf(this.base).length !== this.copies.params.length) {
       throw new LifetimeError(
         `${where}: the wrapped optimizer has other parameters than when it was wrapped; ` +

@@ -3,6 +3,7 @@
  * sequences and counters are kept here, apart from the state of the wrapped optimizer, which steps z
  * as if z were the parameters.
  */
+import { takeEveryTime } from "../../capture.ts";
 import { copy } from "../../autograd.ts";
 import { ValueError } from "../../errors.ts";
 import { runInPlace } from "../../op.ts";
@@ -194,6 +195,7 @@ export abstract class ScheduleFreeAround<O extends BaseOptions, C extends object
   step<T>(closure: () => T): T;
   step<T>(closure?: () => T): T | undefined {
     const where = `${this.className}.step`;
+    if (takeEveryTime(where, closure, () => this.step())) return undefined;
     this.modes.checkStep(where, this.counters);
     this.base.checkStep(where);
     const result = closure && runScoped(where, () => enableGrad(closure));

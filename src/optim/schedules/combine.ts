@@ -1,4 +1,5 @@
 /** Schedulers made of schedulers: one after another, or all at once. */
+import { live } from "../../capture.ts";
 import { ValueError } from "../../errors.ts";
 import type { Scheduled, SchedulerState, Steppable } from "./scheduler.ts";
 import { isFinite, isWhole, LRScheduler, number } from "./scheduler.ts";
@@ -58,6 +59,10 @@ export class SequentialLR implements Steppable {
 
   /** Sets every group's rate for the next step. */
   step(): void {
+    live(() => this.advance());
+  }
+
+  private advance(): void {
     this.lastEpoch++;
     const index = this.milestones.filter((epoch) => epoch <= this.lastEpoch).length;
     const scheduler = this.schedulers[index];
@@ -117,8 +122,10 @@ export class ChainedScheduler implements Steppable {
 
   /** Sets every group's rate for the next step. */
   step(): void {
-    for (const scheduler of this.schedulers) scheduler.step();
-    this.lastLr = this.optimizer.paramGroups.map(({ lr }) => lr);
+    live(() => {
+      for (const scheduler of this.schedulers) scheduler.step();
+      this.lastLr = this.optimizer.paramGroups.map(({ lr }) => lr);
+    });
   }
 
   /** The rates that are in effect, one per group. */

@@ -6,6 +6,7 @@
  * each epoch: the scheduler's "epoch" is whatever it is stepped by). Most are **chainable**: the
  * next rate follows from the present one, so that several may work on one optimizer.
  */
+import { live } from "../../capture.ts";
 import { ValueError } from "../../errors.ts";
 import type { Option, OptionTable } from "../options.ts";
 import { checkOption, checkOptions, snakeCase, withDefaults } from "../options.ts";
@@ -100,9 +101,11 @@ export abstract class LRScheduler<O extends object = object> implements Steppabl
 
   /** Sets every group's rate for the next step. A group added since the last call joins in. */
   step(): void {
-    this.stepCount++;
-    this.lastEpoch++;
-    this.set((lr, base, g) => this.next(lr, base, g));
+    live(() => {
+      this.stepCount++;
+      this.lastEpoch++;
+      this.set((lr, base, g) => this.next(lr, base, g));
+    });
   }
 
   /** The rates that are in effect, one per group. */
