@@ -80,16 +80,20 @@ export class Capture {
     inPlace: boolean,
   ): void {
     for (const x of inputs) this.noteOutside(x);
-    for (const x of outputs) {
-      this.noteOutside(x);
-      if (inPlace && x.storage.arena !== this.arena) this.written.add(x.storage);
-    }
+    if (inPlace) for (const x of outputs) this.noteWritten(x.storage);
     const program = this.openProgram(outputs[0].backend);
     program.add(kernel, inputs.map(viewOf), outputs.map(viewOf), attrs, this.changing.has(attrs));
   }
 
   write(backend: Backend, buffer: Buffer, offset: number, data: TypedArray): void {
     this.openProgram(backend).write(buffer, offset, data.slice());
+  }
+
+  /** Notes memory that a kernel overwrites: a buffer's, or a gradient's, whose handles come and go. */
+  private noteWritten(storage: Storage): void {
+    if (storage.arena === this.arena) return;
+    this.written.add(storage);
+    if (!this.known.has(storage)) this.known.add(storage.retain());
   }
 
   /** Notes a tensor that was not made under this capture. */

@@ -92,7 +92,9 @@ function train(task: Task, device: DeviceName, compiled: boolean): number[][] {
       const optimizer = task.optimizer(model) as optim.AdamWScheduleFree;
       const batches = Array.from({ length: steps }, () => task.batch(4).map((x) => x));
       const scheduler =
-        "paramGroups" in optimizer ? new optim.StepLR(optimizer, { stepSize: 2, gamma: 0.5 }) : null;
+        "paramGroups" in optimizer
+          ? new optim.StepLR(optimizer, { stepSize: 2, gamma: 0.5 })
+          : null;
       optimizer.train();
       const plain = (x: Tensor, y: Tensor): Tensor => {
         optimizer.zeroGrad();
@@ -112,6 +114,7 @@ function train(task: Task, device: DeviceName, compiled: boolean): number[][] {
       }
       const state = Object.values(model.stateDict()).map((x) => Array.from(x.data));
       optimizer.dispose();
+      for (const x of [...model.parameters(), ...model.buffers()]) x.dispose();
       return [losses, ...state];
     }),
   );
@@ -126,5 +129,241 @@ for (const device of ["cpu", "reference"] as const) {
     });
   }
 }
+
+/** A linear model on fixed data, and a step of it. */
+function linear() {
+  rl.manualSeed(3);
+  const layer = new nn.Linear(3, 2);
+  const optimizer = new optim.SGDScheduleFree(layer.parameters(), { lr: 0.1 });
+  optimizer.train();
+  const loss = (x: Tensor): Tensor => mseLoss(layer.forward(x), rl.zeros([x.shape[0], 2]));
+  const release = (): void => {
+    optimizer.dispose();
+    for (const x of layer.parameters()) x.dispose();
+  };
+  return { layer, optimizer, loss, release };
+}
+
+const weights = (layer: nn.Linear): number[] => Array.from(layer.weight.dataSync());
+const data = (rows: number): Tensor =>
+  rl.tensor(
+    Float32Array.from({ length: rows * 3 }, (_, i) => Math.sin(i)),
+    { shape: [rows, 3] },
+  );
+
+/** Runs the same function as it is and compiled, on two equal models; what they leave is the same. */
+function same(
+  run: (model: ReturnType<typeof linear>, wrap: typeof compile) => unknown,
+): Record<string, unknown>[] {
+  const eager = ((fn: unknown) => fn) as unknown as typeof compile;
+  return [eager, compile].map((wrap) =>
+    scope(() => {
+      const model = linear();
+      const given = run(model, wrap);
+      const grads = model.layer.parameters().map((p) => p.grad && Array.from(p.grad.dataSync()));
+      const left = { given, grads, weights: weights(model.layer) };
+      model.release();
+      return left;
+    }),
+  );
+}
+
+test("gradients are where they would be, whenever they are zeroed", () => {
+  const [a, b] = same(({ optimizer, loss }, wrap) => {
+    const step = wrap((x: Tensor) => {
+      loss(x).backward();
+      optimizer.step();
+      optimizer.zeroGrad();
+    });
+    for (let i = 0; i < 4; i++) step(data(4));
+  });
+  assert.equal(b, a);
+  const [c, d] = same(({ optimizer, loss }, wrap) => {
+    const step = wrap((x: Tensor) => loss(x).backward());
+    for (let i = 0; i < 5; i++) {
+      step(data(4)); // gradients add up
+      if (i === 2) optimizer.step();
+      if (i === 3) optimizer.zeroGrad();
+    }
+  });
+  assert.equal(d, c);
+});
+
+test("without an optimizer gradients are kept in memory of the step's own", () => {
+  const w = rl.full([3], 2, { requiresGrad: true });
+  const step = compile((x: Tensor) => {
+    const y = rl.sum(x.mul(w).mul(w));
+    y.backward();
+    return y;
+  });
+  scope(() => {
+    const x = rl.tensor([1, 2, 3]);
+    assert.is(step(x).itemSync(), 24);
+    assert.equal(Array.from(w.grad!.dataSync()), [4, 8, 12]);
+    assert.is(step(x).itemSync(), 24);
+    assert.equal(Array.from(w.grad!.dataSync()), [8, 16, 24]);
+    w.grad!.dispose();
+    w.grad = null;
+    step(x);
+    assert.equal(Array.from(w.grad!.dataSync()), [4, 8, 12]);
+  });
+  step.dispose();
+  w.dispose();
+});
+
+test("other shapes, numbers, modes and parameters' homes are captured anew; old ones are found again", () => {
+  const { layer, optimizer, loss, release } = linear();
+  let runs = 0;
+  const step = compile((x: Tensor, scale: number) => {
+    runs++;
+    return loss(x).mul(scale);
+  });
+  const value = (rows: number, scale: number): number =>
+    scope(() => {
+      const [found, expected] = [step(data(rows), scale), loss(data(rows)).mul(scale)];
+      assert.is(found.itemSync(), expected.itemSync());
+      return runs;
+    });
+  assert.is(value(4, 1), 1);
+  assert.is(value(4, 1), 1);
+  assert.is(value(5, 1), 2);
+  assert.is(value(4, 1), 2);
+  assert.is(value(4, 2), 3);
+  layer.eval();
+  assert.is(value(4, 1), 4);
+  const moved = new optim.SGD(layer.parameters(), { lr: 0.1 });
+  assert.is(value(4, 1), 5);
+  rl.noGrad(() => value(4, 1));
+  assert.is(runs, 6);
+  assert.is(step.captures, 6);
+  step.dispose();
+  moved.dispose();
+  void optimizer;
+  release();
+});
+
+test("arguments and results may be arrays and objects; results are copies", () => {
+  const swap = compile(({ a, b }: { a: Tensor; b: Tensor }, [c]: readonly Tensor[]) => ({
+    sums: [a.add(c), b.add(c)],
+    n: 3,
+  }));
+  scope(() => {
+    const give = (v: number): ReturnType<typeof swap> =>
+      swap({ a: rl.tensor([v]), b: rl.tensor([10 * v]) }, [rl.tensor([v + 1])]);
+    const [first, second] = [give(1), give(2)];
+    assert.equal(
+      first.sums.map((x) => x.itemSync()),
+      [3, 12],
+    );
+    assert.equal(
+      second.sums.map((x) => x.itemSync()),
+      [5, 23],
+    );
+    assert.is(second.n, 3);
+  });
+  swap.dispose();
+});
+
+test("constants from JavaScript are written again: their memory is used by others meanwhile", () => {
+  const f = compile((x: Tensor) => {
+    const a = scope(() => rl.exp(rl.tensor([1, 2]).mul(x)));
+    return a.add(rl.tensor([10, 20]));
+  });
+  scope(() => {
+    const call = (v: number): number[] => Array.from(f(rl.tensor([v, v])).dataSync());
+    assert.equal(call(1), call(1));
+    assert.not.equal(call(1), call(2));
+  });
+  f.dispose();
+});
+
+test("live functions run in every call, other JavaScript in the captured one alone", () => {
+  const seen: string[] = [];
+  const f = compile((x: Tensor) => {
+    seen.push("captured");
+    live(() => seen.push("live"));
+    return x.add(1);
+  });
+  scope(() => [1, 2, 3].forEach(() => f(rl.tensor([1]))));
+  assert.equal(seen, ["captured", "live", "live", "live"]);
+  assert.is(
+    live(() => 5),
+    5,
+  );
+  f.dispose();
+});
+
+test("an index out of range is an error in every call", () => {
+  const f = compile((table: Tensor, index: Tensor) => rl.indexSelect(table, 0, index));
+  scope(() => {
+    const table = data(4);
+    f(table, rl.tensor([3], { dtype: "int32" }));
+    for (let i = 0; i < 2; i++) {
+      assert.throws(() => f(table, rl.tensor([4], { dtype: "int32" })), /index 4 at element 0/);
+    }
+    const row = f(table, rl.tensor([2], { dtype: "int32" }));
+    assert.equal(Array.from(row.dataSync()), Array.from(table.dataSync().slice(6, 9)));
+  });
+  f.dispose();
+});
+
+test("what cannot be captured says so and leaves nothing behind", () => {
+  const { optimizer, loss, release } = linear();
+  const closure = new optim.SGDScheduleFreeClosure([rl.ones([2], { requiresGrad: true })], {});
+  const before = memory();
+  const outer = scope();
+  const temporary = rl.ones([2]);
+  const refused: [() => unknown, RegExp][] = [
+    [
+      () => compile((x: Tensor) => x.itemSync())(rl.ones([])),
+      /compile: dataSync\(\) of .* inside a compiled function/,
+    ],
+    [() => compile((x: Tensor) => x.add(rl.rand([2])))(rl.ones([2])), /compile: random numbers/],
+    [
+      () => compile((x: Tensor) => x.add(temporary))(rl.ones([2])),
+      /compile: the function uses .* a temporary from outside/,
+    ],
+    [
+      () => compile(() => optimizer.step(() => loss(data(2))))(),
+      /a step with a closure cannot be captured/,
+    ],
+    [() => compile(() => closure.step(() => 0))(), /a step with a closure cannot be captured/],
+    [
+      () => compile((x: Tensor) => x)(rl.ones([2], { requiresGrad: true })),
+      /compile: argument .* requires a gradient/,
+    ],
+    [() => compile(() => new Map())(), /compile: the function returned an object of a class/],
+    [
+      () =>
+        compile((x: Tensor) => {
+          rl.checkpoint((y: Tensor) => rl.dropout(y, { p: 0.5 }).mul(y), x.mul(rl.keep(weight)))
+            .sum()
+            .backward();
+        })(rl.ones([2])),
+      /compile: random numbers/,
+    ],
+  ];
+  const weight = rl.ones([2], { requiresGrad: true });
+  outer.keep(weight);
+  for (const [call, message] of refused) scope(() => assert.throws(call, message));
+  outer.end();
+  weight.dispose();
+  assert.is(memory().bytes, before.bytes);
+  closure.dispose();
+  release();
+});
+
+test("while operations are observed it is the function itself", () => {
+  const f = compile((x: Tensor) => x.add(1));
+  const seen: string[] = [];
+  scope(() => {
+    f(rl.tensor([1]));
+    const observer = rl.setTracer(({ op }) => seen.push(op));
+    f(rl.tensor([1]));
+    rl.setTracer(observer);
+  });
+  assert.equal(seen, ["addScalar"]);
+  f.dispose();
+});
 
 test.run();
