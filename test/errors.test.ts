@@ -358,7 +358,7 @@ const cases: [what: string, kind: Kind, f: () => unknown, message: string][] = [
     rl.ShapeError,
     () => disposing(new nn.MultiheadAttention(4, 2), (m) => m.forward(ones([3, 2, 6]))),
     "MultiheadAttention: query [3, 2, 6], key [3, 2, 6], value [3, 2, 6]; " +
-      "expected [l, batch, 4], [s, batch, 4], [s, batch, 4]",
+      "expected [l, batch, 4], [s, batch, 4], [s, batch, 4], all with or all without batch",
   ],
   [
     "TransformerEncoderLayer",
@@ -375,6 +375,24 @@ const cases: [what: string, kind: Kind, f: () => unknown, message: string][] = [
         m.forward(x, x, x, { attnMask: ones([2, 3]) });
       }),
     "MultiheadAttention: attnMask has the shape [2, 3]; expected [3, 3] or [4, 3, 3]",
+  ],
+  [
+    "MultiheadAttention padding mask",
+    rl.ShapeError,
+    () =>
+      disposing(new nn.MultiheadAttention(4, 2), (m) => {
+        const x = ones([3, 2, 4]);
+        m.forward(x, x, x, { keyPaddingMask: ones([3, 2]) });
+      }),
+    "MultiheadAttention: keyPaddingMask has the shape [3, 2]; expected [2, 3], batch and keys",
+  ],
+  [
+    "MultiheadAttention batch of some",
+    rl.ShapeError,
+    () =>
+      disposing(new nn.MultiheadAttention(4, 2), (m) => m.forward(ones([3, 4]), ones([3, 2, 4]))),
+    "MultiheadAttention: query [3, 4], key [3, 2, 4], value [3, 2, 4]; " +
+      "expected [l, batch, 4], [s, batch, 4], [s, batch, 4], all with or all without batch",
   ],
   [
     "conv2d rank",

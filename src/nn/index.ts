@@ -21,7 +21,8 @@ export {
   Threshold,
 } from "./activation.ts";
 export { MultiheadAttention } from "./attention.ts";
-export type { AttentionMasks, MultiheadAttentionOptions } from "./attention.ts";
+export type { AttentionResult, MultiheadAttentionOptions } from "./attention.ts";
+export type { AttentionMasks } from "./attention-masks.ts";
 export { BatchNorm1d, BatchNorm2d, recalibrateBatchNorm } from "./batch-norm.ts";
 export type { BatchNormLayerOptions } from "./batch-norm.ts";
 export { Dropout1d, Dropout2d } from "./channel-dropout.ts";

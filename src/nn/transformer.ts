@@ -5,7 +5,7 @@ import { add } from "../ops/arithmetic.ts";
 import { dropout } from "../ops/random.ts";
 import type { Generator } from "../random.ts";
 import type { Tensor } from "../tensor.ts";
-import type { AttentionMasks } from "./attention.ts";
+import type { AttentionMasks } from "./attention-masks.ts";
 import { MultiheadAttention } from "./attention.ts";
 import type { LayerOptions } from "./layers.ts";
 import { checkCount, Linear } from "./layers.ts";

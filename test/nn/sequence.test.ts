@@ -12,6 +12,8 @@ const generator = (): rl.Generator => new rl.Generator(5);
 const draw = (shape: number[], seed = 1): Tensor =>
   rl.randn(shape, { generator: new rl.Generator(seed), device });
 
+const encoder = { dimFeedforward: 5, dropout: 0, generator: generator(), device } as const;
+
 function near(found: Tensor, expected: Tensor, tolerance = 1e-12): void {
   assert.equal(found.shape, expected.shape);
   const difference = rl.amax(rl.abs(rl.sub(found, expected))).itemSync();
@@ -253,6 +255,86 @@ sequence("masks hide keys: true is hidden, numbers are added, both kinds combine
   attention.dispose();
 });
 
+sequence("added keys are bias_k and zeros, which every query sees", () => {
+  for (const [addBiasKv, addZeroAttn] of [
+    [true, false],
+    [false, true],
+    [true, true],
+  ]) {
+    const options = { addBiasKv, addZeroAttn, generator: generator(), device, batchFirst: true };
+    const attention = new nn.MultiheadAttention(4, 2, options);
+    const added = names(attention).filter((name) => name.startsWith("bias_"));
+    assert.equal(added, addBiasKv ? ["bias_k [1,1,4]", "bias_v [1,1,4]"] : []);
+    scope(() => {
+      const [x, padded] = [
+        draw([2, 3, 4]),
+        tensor(
+          [
+            [0, 0, 1],
+            [0, 0, 0],
+          ],
+          { device },
+        ),
+      ];
+      const manual = (hidden: Tensor): Tensor => {
+        const [q, k, v] = rl.split(rl.linear(x, attention.inProjWeight!), 4, -1);
+        const rows = (bias: Tensor | null): Tensor[] => [
+          ...(bias ? [rl.expand(bias, [2, 1, 4])] : []),
+          ...(addZeroAttn ? [rl.zeros([2, 1, 4], { device })] : []),
+        ];
+        const keys = rl.concat([k, ...rows(attention.biasK)], 1);
+        const values = rl.concat([v, ...rows(attention.biasV)], 1);
+        const mask = rl.logicalNot(rl.pad(hidden, [0, keys.shape[1] - 3]));
+        const heads = [0, 2].map((at) => {
+          const part = (y: Tensor): Tensor => rl.narrow(y, -1, at, 2);
+          return rl.scaledDotProductAttention(part(q), part(keys), part(values), { mask });
+        });
+        return attention.outProj.forward(rl.concat(heads, -1));
+      };
+      const none = rl.zeros([1, 1, 3], { device });
+      const future = rl.triu(rl.ones([3, 3], { device }), 1);
+      const padding = rl.unsqueeze(padded, 1);
+      const call = (masks: nn.AttentionMasks): Tensor => attention.forward(x, x, x, masks).output;
+      near(call({}), manual(none));
+      near(call({ isCausal: true }), manual(future));
+      const keyPaddingMask = rl.ne(padded, 0);
+      near(call({ isCausal: true, keyPaddingMask }), manual(rl.maximum(future, padding)));
+      const numbers = rl.mul(future, -1e30);
+      near(call({ attnMask: numbers, keyPaddingMask }), manual(rl.maximum(future, padding)));
+      const { weights } = attention.forward(x, x, x, { isCausal: true, needWeights: true });
+      assert.equal(weights!.shape, [2, 3, 3 + Number(addBiasKv) + Number(addZeroAttn)]);
+      near(rl.sum(weights!, -1), rl.ones([2, 3], { device }));
+      call({ isCausal: true }).square().sum().backward();
+      for (const [name, p] of attention.namedParameters()) assert.ok(p.grad !== null, name);
+    });
+    attention.dispose();
+  }
+});
+
+sequence("a sequence without a batch is a batch of one", () => {
+  for (const batchFirst of [false, true]) {
+    const options = { generator: generator(), device, batchFirst };
+    const attention = new nn.MultiheadAttention(4, 2, { ...options, kdim: 5 });
+    const layer = new nn.TransformerEncoderLayer(4, 2, { ...encoder, batchFirst });
+    scope(() => {
+      const [x, key] = [draw([3, 4]), draw([6, 5], 2)];
+      const value = rl.narrow(key, 1, 0, 4);
+      const batch = (y: Tensor): Tensor => rl.unsqueeze(y, batchFirst ? 0 : 1);
+      const keyPaddingMask = tensor([false, false, true, false, false, true], { device });
+      const attnMask = draw([2, 3, 6], 3); // one per head
+      const masks = { attnMask, needWeights: true, averageAttnWeights: false };
+      const one = attention.forward(x, key, value, { ...masks, keyPaddingMask });
+      const same = { ...masks, keyPaddingMask: rl.unsqueeze(keyPaddingMask, 0) };
+      const all = attention.forward(batch(x), batch(key), batch(value), same);
+      near(batch(one.output), all.output);
+      near(rl.unsqueeze(one.weights!, 0), all.weights!);
+      near(batch(layer.forward(x)), layer.forward(batch(x)));
+    });
+    attention.dispose();
+    layer.dispose();
+  }
+});
+
 sequence("attention has gradients for every parameter, and dropout while training", () => {
   const attention = new nn.MultiheadAttention(4, 2, { dropout: 0.5, generator: generator() });
   scope(() => {
@@ -272,8 +354,6 @@ sequence("attention has gradients for every parameter, and dropout while trainin
   });
   attention.dispose();
 });
-
-const encoder = { dimFeedforward: 5, dropout: 0, generator: generator(), device } as const;
 
 sequence("a transformer layer has PyTorch's parameter names, with and without biases", () => {
   const layer = new nn.TransformerEncoderLayer(4, 2, encoder);
