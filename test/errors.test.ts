@@ -367,6 +367,18 @@ const cases: [what: string, kind: Kind, f: () => unknown, message: string][] = [
     'TransformerEncoderLayer: activation is "selu"; expected "relu", "gelu" or a function',
   ],
   [
+    "TransformerDecoderLayer",
+    rl.ValueError,
+    () => new nn.TransformerDecoderLayer(4, 2, { activation: "selu" as "relu" }),
+    'TransformerDecoderLayer: activation is "selu"; expected "relu", "gelu" or a function',
+  ],
+  [
+    "TransformerDecoder",
+    rl.ValueError,
+    () => new nn.TransformerDecoder(() => new nn.TransformerDecoderLayer(4, 2), 0),
+    "TransformerDecoder: numLayers is 0; expected a whole number from 1 up",
+  ],
+  [
     "MultiheadAttention mask",
     rl.ShapeError,
     () =>

@@ -66,5 +66,7 @@ export {
 export { Identity, Unflatten } from "./reshaping.ts";
 export { Upsample } from "./resample.ts";
 export { Dropout, Flatten, GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Tanh } from "./stateless.ts";
-export { TransformerEncoder, TransformerEncoderLayer } from "./transformer.ts";
-export type { TransformerEncoderLayerOptions } from "./transformer.ts";
+export { TransformerEncoder, TransformerEncoderLayer } from "./transformer-encoder.ts";
+export { TransformerDecoder, TransformerDecoderLayer } from "./transformer-decoder.ts";
+export type { DecoderMasks } from "./transformer-decoder.ts";
+export type { TransformerLayerOptions } from "./transformer-layer.ts";

@@ -261,8 +261,8 @@ sequence("added keys are bias_k and zeros, which every query sees", () => {
     [false, true],
     [true, true],
   ]) {
-    const options = { addBiasKv, addZeroAttn, generator: generator(), device, batchFirst: true };
-    const attention = new nn.MultiheadAttention(4, 2, options);
+    const own = { addBiasKv, addZeroAttn, generator: generator(), device } as const;
+    const attention = new nn.MultiheadAttention(4, 2, { ...own, batchFirst: true });
     const added = names(attention).filter((name) => name.startsWith("bias_"));
     assert.equal(added, addBiasKv ? ["bias_k [1,1,4]", "bias_v [1,1,4]"] : []);
     scope(() => {
@@ -313,7 +313,7 @@ sequence("added keys are bias_k and zeros, which every query sees", () => {
 
 sequence("a sequence without a batch is a batch of one", () => {
   for (const batchFirst of [false, true]) {
-    const options = { generator: generator(), device, batchFirst };
+    const options = { generator: generator(), device, batchFirst } as const;
     const attention = new nn.MultiheadAttention(4, 2, { ...options, kdim: 5 });
     const layer = new nn.TransformerEncoderLayer(4, 2, { ...encoder, batchFirst });
     scope(() => {
@@ -410,6 +410,90 @@ sequence("a transformer layer is its equations, norms first or last", () => {
     last.dispose();
     first.dispose();
   }
+});
+
+sequence("a decoder layer is its equations, norms first or last", () => {
+  for (const normFirst of [false, true]) {
+    const layer = new nn.TransformerDecoderLayer(4, 2, { ...encoder, normFirst });
+    assert.equal(
+      names(layer).map((name) => name.split(" ")[0]),
+      [
+        ...["self_attn", "multihead_attn"].flatMap((name) =>
+          ["in_proj_weight", "in_proj_bias", "out_proj.weight", "out_proj.bias"].map(
+            (each) => `${name}.${each}`,
+          ),
+        ),
+        ...["linear1", "linear2", "norm1", "norm2", "norm3"].flatMap((name) => [
+          `${name}.weight`,
+          `${name}.bias`,
+        ]),
+      ],
+    );
+    scope(() => {
+      const [x, seen] = [draw([3, 2, 4]), draw([5, 2, 4], 2)];
+      const padding = tensor(
+        [
+          [0, 0, 0, 1, 1],
+          [0, 0, 0, 0, 0],
+        ],
+        { device, dtype: "bool" },
+      );
+      const masks = { own: { isCausal: true }, memory: { keyPaddingMask: padding } };
+      const parts = [
+        (y: Tensor) => layer.selfAttn.forward(y, y, y, masks.own).output,
+        (y: Tensor) => layer.multiheadAttn.forward(y, seen, seen, masks.memory).output,
+        (y: Tensor) => layer.linear2.forward(rl.relu(layer.linear1.forward(y))),
+      ];
+      const norms = [layer.norm1, layer.norm2, layer.norm3];
+      const expected = parts.reduce((y, part, i) => {
+        if (normFirst) return rl.add(y, part(norms[i].forward(y)));
+        return norms[i].forward(rl.add(y, part(y)));
+      }, x);
+      near(layer.forward(x, seen, masks), expected);
+      const one = (y: Tensor): Tensor => rl.squeeze(rl.narrow(y, 1, 1, 1), 1); // nothing is hidden there
+      near(layer.forward(one(x), one(seen), { own: masks.own }), one(expected));
+    });
+    layer.dispose();
+  }
+});
+
+sequence("a transformer learns to turn sequences around", () => {
+  const before = memory();
+  const options = { dimFeedforward: 32, dropout: 0, batchFirst: true, generator: generator() };
+  class Reverser extends nn.Module {
+    symbols = new nn.Embedding(5, 16, { generator: generator() });
+    places = rl.nn.parameter(rl.randn([4, 16], { generator: generator() }));
+    encoder = new nn.TransformerEncoder(() => new nn.TransformerEncoderLayer(16, 2, options), 1);
+    decoder = new nn.TransformerDecoder(() => new nn.TransformerDecoderLayer(16, 2, options), 1);
+    head = new nn.Linear(16, 5, { generator: generator() });
+    forward(from: Tensor, to: Tensor): Tensor {
+      const at = (x: Tensor): Tensor => rl.add(this.symbols.forward(x), this.places);
+      const seen = this.encoder.forward(at(from));
+      return this.head.forward(this.decoder.forward(at(to), seen, { own: { isCausal: true } }));
+    }
+  }
+  const model = new Reverser();
+  const optimizer = new rl.optim.AdamWScheduleFree(model.parameters(), { lr: 0.01 });
+  optimizer.train();
+  const draws = new rl.Generator(3);
+  const losses = Array.from({ length: 150 }, () =>
+    scope(() => {
+      const from = rl.randint(0, 4, [16, 4], { generator: draws });
+      const target = rl.flip(from, 1);
+      // The symbol before each of the target, 4 before the first.
+      const start = rl.full([16, 1], 4, { dtype: "int32" });
+      const to = rl.concat([start, rl.narrow(target, 1, 0, 3)], 1);
+      optimizer.zeroGrad();
+      const loss = rl.crossEntropy(rl.flatten(model.forward(from, to), 0, 1), rl.flatten(target));
+      loss.backward();
+      optimizer.step();
+      return loss.itemSync();
+    }),
+  );
+  assert.ok(Math.min(...losses.slice(-10)) < 0.25, `${losses.slice(-10)}`); // a guess: 1.39
+  optimizer.dispose();
+  model.dispose();
+  assert.is(memory().storages, before.storages);
 });
 
 sequence("a transformer layer drops while training, and can stand in Sequential", () => {
