@@ -5,10 +5,11 @@ import { debug, log } from "./debug.ts";
 import { LifetimeError, ShapeError } from "./errors.ts";
 import { runInPlace } from "./op.ts";
 import type { Scope } from "./scope.ts";
-import { leaveScope, openScope } from "./scope.ts";
+import { enterScope, leaveScope, openScope } from "./scope.ts";
 import { formatShape, sameShape } from "./shape.ts";
-import type { Node, Vjp } from "./tape.ts";
+import type { Node, Vjp, VjpContext } from "./tape.ts";
 import { isTracing, withRecording } from "./tape.ts";
+import type { Storage } from "./tensor.ts";
 import { empty, Tensor } from "./tensor.ts";
 
 export interface BackwardOptions {
@@ -222,13 +223,38 @@ function addToLeaf(leaf: Tensor, grad: Tensor, scope: Scope): void {
     return;
   }
   if (leaf.gradSlot !== null) {
-    const slot = new Tensor(leaf.gradSlot.retain(), leaf.shape, undefined, undefined, "grad");
+    if (grad.storage === leaf.gradSlot) {
+      leaf.grad = taken(grad, scope);
+      return;
+    }
+    const slot = slotOf(leaf, leaf.gradSlot);
     runInPlace(copy, [grad], [slot], {});
     leaf.grad = slot;
     return;
   }
   const takeable = grad.scope === scope && grad.storage.exclusive && grad.isContiguous;
   leaf.grad = takeable ? taken(grad, scope) : densified(grad);
+}
+
+/** A new handle on a leaf's place in its optimizer's block of gradients, in no scope. */
+function slotOf(leaf: Tensor, gradSlot: Storage): Tensor {
+  return new Tensor(gradSlot.retain(), leaf.shape, undefined, undefined, "grad");
+}
+
+/**
+ * For a vjp: a dense tensor with undefined content for the gradient of input i, in the innermost scope.
+ * Where the optimizer has room for this gradient it is that room, and nothing has to be copied.
+ */
+export function gradientOf({ inputs }: VjpContext, i: number): Tensor {
+  const input = inputs[i];
+  const { gradSlot } = input;
+  const waits = gradSlot !== null && input.grad === null && !input.disposed;
+  if (!waits || inputs.indexOf(input) !== inputs.lastIndexOf(input)) {
+    return empty(input.backend, input.shape, input.dtype, "grad");
+  }
+  const slot = slotOf(input, gradSlot);
+  enterScope(slot);
+  return slot;
 }
 
 /** A tensor of the same shape and dtype, full of one value, in the innermost scope. */

@@ -102,7 +102,13 @@ for (const mode of ["sequence", "isolated"] as const) {
     assert.match(String(report), "made here");
   });
 
-  for (const name of ["matmul", "conv2dGradWeight", "tanhGrad", "adamwScheduleFreeStep"]) {
+  for (const name of [
+    "linear",
+    "linearGrad",
+    "conv2dGradWeight",
+    "tanhGrad",
+    "adamwScheduleFreeStep",
+  ]) {
     comparing(`finds a wrong ${name}, ${mode}`, async () => {
       const kernel = kernelsOf(training).get(name)!;
       assert.ok(kernel);

@@ -3,7 +3,7 @@ import type { DeviceName, DType } from "../backend/backend.ts";
 import { ValueError } from "../errors.ts";
 import { zeros } from "../ops/creation.ts";
 import type { EpilogueOptions } from "../ops/epilogue.ts";
-import { linear } from "../ops/matmul.ts";
+import { linear } from "../ops/linear.ts";
 import type { Generator } from "../random.ts";
 import type { Tensor } from "../tensor.ts";
 import { kaimingUniform, uniform } from "./init/index.ts";

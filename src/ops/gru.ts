@@ -4,7 +4,7 @@ import { sigmoid, tanh } from "../elementary/index.ts";
 import { defineOp, run, runAll } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 import { sum } from "./broadcast.ts";
-import { linear } from "./matmul.ts";
+import { linear } from "./linear.ts";
 import type { RecurrentWeights, SequenceAttrs, SequenceOptions } from "./recurrent.ts";
 import {
   carryBack,

@@ -5,7 +5,7 @@ import { defineOp, run, runAll } from "../op.ts";
 import { sizeOf } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { reshape } from "./broadcast.ts";
-import { linear } from "./matmul.ts";
+import { linear } from "./linear.ts";
 import { narrow } from "./movement.ts";
 import type {
   RecurrentState,

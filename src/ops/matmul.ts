@@ -1,4 +1,4 @@
-/** Matrix products: 1-d, 2-d and batched with broadcast batches; linear layers. */
+/** Matrix products: 1-d, 2-d and batched with broadcast batches. */
 import type { NdArray } from "../backend/backend.ts";
 import { ShapeError } from "../errors.ts";
 import { defineOp, run } from "../op.ts";
@@ -6,19 +6,16 @@ import type { Shape } from "../shape.ts";
 import { broadcastShapes, formatShape, sameShape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { checkDType } from "../tensor.ts";
-import { expand, reshape, sum } from "./broadcast.ts";
+import { expand, reshape } from "./broadcast.ts";
 import { none, promote } from "./common.ts";
-import type { EpilogueOptions } from "./epilogue.ts";
-import { epilogueOf, withEpilogue } from "./epilogue.ts";
 import { transpose, unsqueeze } from "./movement.ts";
 
-/** [..., m, k] · [..., k, n] (+ bias [n]) → [..., m, n]; the batch extents are equal. */
+/** [..., m, k] · [..., k, n] → [..., m, n]; the batch extents are equal. */
 const matmulOp = defineOp({
   name: "matmul",
   kind: "matmul",
   wasm: "gemm",
-  reference: (inputs: readonly NdArray[], [y]: readonly NdArray[]) => {
-    const [a, b, bias] = inputs;
+  reference: ([a, b]: readonly NdArray[], [y]: readonly NdArray[]) => {
     const [m, n] = y.shape.slice(-2);
     const k = a.shape[a.shape.length - 1];
     for (let row = 0; row * n < y.data.length; row++) {
@@ -30,29 +27,18 @@ const matmulOp = defineOp({
         const line = block + p * n;
         for (let j = 0; j < n; j++) total[j] += factor * b.data[line + j];
       }
-      if (bias !== undefined) for (let j = 0; j < n; j++) total[j] += bias.data[j];
     }
   },
   shape: ([a, b]) => [...a.shape.slice(0, -1), b.shape[b.ndim - 1]],
   saves: [0, 1],
   vjp: (dy, context) => {
     const [a, b] = context.saved;
-    const rows = dy.ndim - 2;
     return [
       context.needs(0) ? productLike(a, dy, flip(b)) : null,
       context.needs(1) ? productLike(b, flip(a), dy) : null,
-      context.inputs.length > 2 && context.needs(2)
-        ? sum(
-            dy,
-            Array.from({ length: rows + 1 }, (_, i) => i),
-          )
-        : null,
     ];
   },
 });
-
-/** As above, and an activation. */
-const activatedOp = withEpilogue(matmulOp);
 
 function product(a: Tensor, b: Tensor): Tensor {
   return run(matmulOp, [a, b], none);
@@ -116,35 +102,6 @@ function foldRows(a: Tensor, b: Tensor): Tensor | null {
 
 function rowsOf(a: Tensor): number {
   return a.shape.slice(0, -1).reduce((product, extent) => product * extent, 1);
-}
-
-/**
- * x · weightᵀ + bias: [..., in] → [..., out] with weight [out, in] and bias [out], as
- * torch.nn.functional.linear. Bias and `options.activation` are applied inside the product.
- */
-export function linear(
-  x: Tensor,
-  weight: Tensor,
-  bias?: Tensor | null,
-  options: EpilogueOptions = {},
-): Tensor {
-  if (weight.ndim !== 2 || x.ndim === 0 || x.shape[x.ndim - 1] !== weight.shape[1]) {
-    throw new ShapeError(
-      `linear: input ${formatShape(x.shape)} and weight ${formatShape(weight.shape)}; expected [..., in] and [out, in]`,
-    );
-  }
-  if (bias && !sameShape(bias.shape, [weight.shape[0]])) {
-    throw new ShapeError(
-      `linear: bias has the shape ${formatShape(bias.shape)}; expected [${weight.shape[0]}], one number per output`,
-    );
-  }
-  checkDType("linear", x, ["float32", "float64"]);
-  const rows = reshape(x, [rowsOf(x), weight.shape[1]]);
-  const transposed = transpose(weight, 0, 1);
-  const inputs = bias ? [rows, transposed, bias] : [rows, transposed];
-  const epilogue = epilogueOf("linear", options);
-  const y = epilogue === null ? run(matmulOp, inputs, none) : run(activatedOp, inputs, epilogue);
-  return reshape(y, [...x.shape.slice(0, -1), weight.shape[0]]);
 }
 
 /** [m], [n] → [m, n]: all products. */

@@ -3,7 +3,7 @@ import type { NdArray } from "../backend/backend.ts";
 import { tanh } from "../elementary/index.ts";
 import { defineOp, run, runAll } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
-import { linear } from "./matmul.ts";
+import { linear } from "./linear.ts";
 import type { RecurrentWeights, SequenceAttrs, SequenceOptions } from "./recurrent.ts";
 import {
   bothBiases,

@@ -332,7 +332,13 @@ const products: readonly Subject[] = [
     },
   ),
   product(
-    "matmulActivated",
+    "linear",
+    (x, w, b) => rl.linear(x, w, b),
+    [[64, 256], [64, 256], [64]],
+    ulp("gemm", 513),
+  ),
+  product(
+    "linearActivated",
     (x, w, b) => rl.linear(x, w, b, { activation: "relu" }),
     [[64, 256], [64, 256], [64]],
     { call: "linear and relu", ...ulp("gemm", 513) },

@@ -329,16 +329,16 @@ const products: readonly Draw[] = [
     ),
   },
   {
-    op: "matmul",
+    op: "linear",
     values: moderate,
     calls: fc.tuple(shapeOf(0, 2), side, side).map(([lead, k, n]) => ({
-      how: "linear",
+      how: "",
       f: (x, w, b) => rl.linear(x, w, b),
       shapes: [[...lead, k], [n, k], [n]],
     })),
   },
   {
-    op: "matmulActivated",
+    op: "linearActivated",
     values: moderate,
     calls: fc
       .tuple(side, side, side, fc.constantFrom("relu", "leakyRelu", "sigmoid", "tanh"))

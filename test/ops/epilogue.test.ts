@@ -134,12 +134,12 @@ epilogue("Sequential runs a layer and its activation as one operation", () => {
     });
     assert.equal(names, [
       "conv2dActivated",
-      "matmulActivated",
-      "matmul",
+      "linearActivated",
+      "linear",
       "leakyRelu",
-      "matmul",
+      "linear",
       "gelu",
-      "matmul",
+      "linear",
     ]);
     const apartResult = model.layers.reduce((y, layer) => layer.forward(y), x);
     assert.equal(apartResult.dataSync(), results[0]);

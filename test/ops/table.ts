@@ -570,17 +570,19 @@ export const rows: readonly Row[] = [
     ],
   },
   {
-    op: "matmul",
+    op: "linear",
     f: (x, w, b) => rl.linear(x, w, b),
     shapes: [
       [[4, 3], [2, 3], [2]],
       [[2, 4, 3], [5, 3], [5]],
       [[3], [2, 3], [2]],
       [[64, 100], [10, 100], [10]],
+      [[3, 0], [2, 0], [2]],
+      [[0, 3], [2, 3], [2]],
     ],
   },
   {
-    op: "matmul",
+    op: "linear",
     f: (x, w) => rl.linear(x, w),
     shapes: [
       [
@@ -992,7 +994,7 @@ export const rows: readonly Row[] = [
   },
   ...(["relu", "leakyRelu", "sigmoid", "tanh"] as const).flatMap((activation): Row[] => [
     {
-      op: "matmulActivated",
+      op: "linearActivated",
       f: (x, w, b) => rl.linear(x, w, b, { activation, negativeSlope: 0.2 }),
       shapes: [
         [[5, 7], [3, 7], [3]],

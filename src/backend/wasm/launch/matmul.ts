@@ -1,7 +1,8 @@
-/** Launcher of kind `matmul`: which kernel a product takes, and how it is cut. */
-import type { View } from "../../backend.ts";
+/** Launchers of kinds `matmul`, `linear` and `linearGrad`: which kernel a product takes, and how it is cut. */
+import type { Attrs, Kernel, View } from "../../backend.ts";
 import type { Launcher, Runtime } from "../runtime.ts";
-import { activate, epilogueOf } from "./epilogue.ts";
+import { epilogueOf } from "./epilogue.ts";
+import { reduce } from "./reduce.ts";
 
 /** Multiply-adds a thread takes at a time at least: about 5 µs of work. */
 const JOB = 1 << 17;
@@ -33,9 +34,8 @@ function prefersDot({ m, n, k, aColumn, bRow }: Product): boolean {
   return aColumn === 1 && bRow === 1 && k >= 16 && Math.min(m, n) < COLUMNS;
 }
 
-const matmul: Launcher = (rt, _kernel, inputs, [y], attrs) => {
+const matmul: Launcher = (rt, _kernel, [a, b], [y]) => {
   if (y.size === 0) return;
-  const [a, b] = inputs;
   const rank = a.shape.length;
   const p: Product = {
     m: a.shape[rank - 2],
@@ -45,31 +45,86 @@ const matmul: Launcher = (rt, _kernel, inputs, [y], attrs) => {
     aColumn: a.strides[rank - 1],
     bRow: b.strides[rank - 2],
     bColumn: b.strides[rank - 1],
+    bias: 0,
+    epilogue: null,
+  };
+  const c = rt.pointer(y);
+  if (rank === 2) multiply(rt, p, rt.pointer(a), rt.pointer(b), c);
+  else if (turned(p)) batch(rt, p, rt.pointer(b), rt.pointer(a), c, batchDims(b, a));
+  else batch(rt, p, rt.pointer(a), rt.pointer(b), c, batchDims(a, b));
+};
+
+/** One product of matrices at these addresses. */
+function multiply(rt: Runtime, p: Product, a: number, b: number, c: number): void {
+  if (turned(p)) single(rt, p, b, a, c);
+  else single(rt, p, a, b, c);
+}
+
+/**
+ * Gives extents of 1, which have no stride, the one that kernels like. A column has the memory of a row: where
+ * C is one, `p` becomes Cᵀ = Bᵀ·Aᵀ, whose tiles are full. True if so; the operands are then exchanged.
+ */
+function turned(p: Product): boolean {
+  if (p.m === 1) p.aRow = 1;
+  if (p.n === 1) p.bColumn = 1;
+  if (p.n !== 1 || p.m === 1 || p.bias !== 0 || prefersDot(p)) return false;
+  const { m, aRow, aColumn } = p;
+  p.m = 1;
+  p.n = m;
+  p.aRow = 1;
+  p.aColumn = p.bRow;
+  p.bRow = aColumn;
+  p.bColumn = aRow;
+  return true;
+}
+
+/** x [m, k], weight [n, k], bias? → x · weightᵀ + bias */
+const linear: Launcher = (rt, _kernel, inputs, [y], attrs) => {
+  if (y.size === 0) return;
+  const [x, weight] = inputs;
+  const p: Product = {
+    m: x.shape[0],
+    n: weight.shape[0],
+    k: x.shape[1],
+    aRow: x.strides[0],
+    aColumn: x.strides[1],
+    bRow: weight.strides[1],
+    bColumn: weight.strides[0],
     bias: inputs.length > 2 ? rt.dense(inputs[2]) : 0,
     epilogue: epilogueOf(attrs),
   };
-  // An extent of 1 has no stride: take the one that the kernels like.
-  if (p.m === 1) p.aRow = 1;
-  if (p.n === 1) p.bColumn = 1;
-  const dot = prefersDot(p);
-  let left = rt.pointer(a);
-  let right = rt.pointer(b);
-  let [batchA, batchB] = [a, b];
-  if (p.n === 1 && p.m > 1 && !dot && p.bias === 0) {
-    // A column has the memory of a row: compute Cᵀ = Bᵀ·Aᵀ, whose tiles are full.
-    [left, right, batchA, batchB] = [right, left, b, a];
-    [p.m, p.n] = [1, p.m];
-    [p.aRow, p.aColumn, p.bRow, p.bColumn] = [1, p.bRow, p.aColumn, p.aRow];
-  }
-  if (rank === 2) single(rt, p, dot, left, right, rt.pointer(y));
-  else {
-    const { epilogue } = p;
-    batch(rt, { ...p, epilogue: null }, dot, left, right, rt.pointer(y), batchDims(batchA, batchB));
-    if (epilogue !== null) activate(rt, y, epilogue);
-  }
+  multiply(rt, p, rt.pointer(x), rt.pointer(weight), rt.pointer(y));
 };
 
-function single(rt: Runtime, p: Product, dot: boolean, a: number, b: number, c: number): void {
+const sumKernel: Kernel = { name: "sum", kind: "reduce", wasm: "sum", reference: () => {} };
+const overRows: Attrs = { dims: [0] };
+
+/** x, weight, dy → those of dx = dy · weight, dweight = dyᵀ · x, dbias that are asked for */
+const linearGrad: Launcher = (rt, _kernel, [x, weight, dy], outputs, attrs) => {
+  const [m, n] = dy.shape;
+  const k = x.shape[1];
+  const [dyRow, dyColumn] = dy.strides;
+  const gradient = rt.pointer(dy);
+  let next = 0;
+  if (attrs.dx) {
+    const dx = outputs[next++];
+    const [bRow, bColumn] = weight.strides;
+    const operands = { aRow: dyRow, aColumn: dyColumn, bRow, bColumn, bias: 0, epilogue: null };
+    const p: Product = { m, n: k, k: n, ...operands };
+    if (dx.size > 0) multiply(rt, p, gradient, rt.pointer(weight), rt.pointer(dx));
+  }
+  if (attrs.dweight) {
+    const dweight = outputs[next++];
+    const [bRow, bColumn] = x.strides;
+    const operands = { aRow: dyColumn, aColumn: dyRow, bRow, bColumn, bias: 0, epilogue: null };
+    const p: Product = { m: n, n: k, k: m, ...operands };
+    if (dweight.size > 0) multiply(rt, p, gradient, rt.pointer(x), rt.pointer(dweight));
+  }
+  if (attrs.dbias) reduce(rt, sumKernel, [dy], [outputs[next]], overRows);
+};
+
+function single(rt: Runtime, p: Product, a: number, b: number, c: number): void {
+  const dot = prefersDot(p);
   const { m, n, k, aRow, aColumn, bRow, bColumn, bias, epilogue } = p;
   if (m * n * k <= JOB) {
     // Not worth a second thread; m is at least the number of row panels.
@@ -149,7 +204,6 @@ function batchDims(a: View, b: View): BatchDim[] {
 function batch(
   rt: Runtime,
   p: Product,
-  dot: boolean,
   a: number,
   b: number,
   c: number,
@@ -160,19 +214,23 @@ function batch(
   if (inner.length > 0) {
     const step = inner.reduce((size, { count }) => size * count, m * n);
     for (let i = 0; i < dim.count; i++) {
-      batch(rt, p, dot, a + i * dim.a * 4, b + i * dim.b * 4, c + i * step * 4, inner);
+      batch(rt, p, a + i * dim.a * 4, b + i * dim.b * 4, c + i * step * 4, inner);
     }
   } else if (dim.count < 2 * rt.threads && m * n * k >= SHARED_PACKING) {
     for (let i = 0; i < dim.count; i++) {
-      single(rt, p, dot, a + i * dim.a * 4, b + i * dim.b * 4, c + i * m * n * 4);
+      single(rt, p, a + i * dim.a * 4, b + i * dim.b * 4, c + i * m * n * 4);
     }
   } else {
     const left = [a, p.aRow, p.aColumn, dim.a];
     const right = [b, p.bRow, p.bColumn, dim.b];
-    const args = [...left, ...right, c, p.bias, m, n, k, Number(dot)];
+    const args = [...left, ...right, c, p.bias, m, n, k, Number(prefersDot(p))];
     const grain = Math.ceil(JOB / (m * n * Math.max(k, 1)));
     rt.parallel("gemm_batch_f32", dim.count, grain, args);
   }
 }
 
-export const matmulLaunchers: Readonly<Record<string, Launcher>> = { matmul };
+export const matmulLaunchers: Readonly<Record<string, Launcher>> = {
+  matmul,
+  linear,
+  linearGrad,
+};
