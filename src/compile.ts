@@ -64,10 +64,11 @@ export function compile<Args extends readonly unknown[], Result>(
     if (currentCapture() !== null || isTraced()) return fn(...args);
     const tensors: Tensor[] = [];
     const key = describeArguments(args, tensors);
-    let at = programs.findIndex((program) => program.key === key && program.holds());
+    const backend = tensors.length > 0 ? tensors[0].backend : backendOf();
+    let at = programs.findIndex((program) => program.key === key && program.holds(backend));
     if (at < 0) {
       captures++;
-      const [made, result] = capture(fn, args, tensors, key);
+      const [made, result] = capture(fn, args, tensors, key, backend);
       programs.push(made);
       if (programs.length > MOST_PROGRAMS) programs.shift()!.dispose();
       return result as Result;
@@ -111,7 +112,8 @@ class Captured {
   }
 
   /** Would the function do the same again? */
-  holds(): boolean {
+  holds(backend: Backend): boolean {
+    if (backend !== this.capture.backend) return false;
     for (const [x, storage] of this.capture.outside) {
       if (x.disposed || x.storage !== storage) return false;
     }
@@ -148,8 +150,8 @@ function capture(
   args: readonly unknown[],
   tensors: readonly Tensor[],
   key: string,
+  backend: Backend,
 ): [Captured, unknown] {
-  const backend: Backend = tensors.length > 0 ? tensors[0].backend : backendOf();
   const arena = new Arena(backend);
   const since = runScoped("compile", () => currentScope()!.number);
   const captured = new Capture(backend, arena, since);

@@ -111,6 +111,11 @@ export class TestRuntime implements Runtime {
     return this.#functions.get(name)!(...args);
   }
 
+  verify(name: string, args: readonly number[], explain: (bad: number) => Error): void {
+    const bad = this.call(name, ...args);
+    if (bad >= 0) throw explain(bad);
+  }
+
   parallel(name: string, total: number, grain: number, args: readonly number[]): void {
     if (!(grain > 0)) throw new Error(`${name}: grain ${grain}`);
     const chunks = this.cut ? Math.ceil(total / grain) : 1;

@@ -6,6 +6,7 @@ import type {
   Capabilities,
   DType,
   Kernel,
+  Program,
   TypedArray,
   View,
 } from "../backend.ts";
@@ -17,6 +18,8 @@ import { Allocation, Allocator } from "./allocator.ts";
 import { launchers as allLaunchers } from "./launch/index.ts";
 import type { CpuOptions, KernelFunction, Kernels } from "./module.ts";
 import { loadKernels, loadKernelsAsync } from "./module.ts";
+import type { Recorder } from "./program.ts";
+import { CpuProgram } from "./program.ts";
 import type { Launcher, Runtime } from "./runtime.ts";
 import { invoke, Pool } from "./threads.ts";
 
@@ -105,6 +108,31 @@ export class CpuBackend implements Backend {
   }
 
   run(kernel: Kernel, inputs: readonly View[], outputs: readonly View[], attrs: Attrs): void {
+    this.#launch(kernel, inputs, outputs, attrs, null);
+  }
+
+  program(): Program {
+    const runtime = this.#runtime;
+    return new CpuProgram({
+      launch: (...launch) => this.#launch(...launch),
+      write: (buffer, offset, data) => this.write(buffer, offset, data),
+      alloc: (byteLength) => this.#allocator.alloc(byteLength),
+      free: (block) => this.free(block),
+      parallel: (name, f, total, grain, args) => this.#pool!.run(name, f, total, grain, args),
+      explain: (error, operation) => {
+        runtime.operation = operation;
+        return runtime.explain(error);
+      },
+    });
+  }
+
+  #launch(
+    kernel: Kernel,
+    inputs: readonly View[],
+    outputs: readonly View[],
+    attrs: Attrs,
+    recorder: Recorder | null,
+  ): void {
     if (this.#closed) this.#throwClosed(kernel.name);
     const launcher = this.#launchers.get(kernel.kind);
     if (launcher === undefined) {
@@ -114,12 +142,14 @@ export class CpuBackend implements Backend {
     }
     const runtime = this.#runtime;
     runtime.operation = kernel.name;
+    runtime.recorder = recorder;
     try {
       launcher(runtime, kernel, inputs, outputs, attrs);
     } catch (error) {
       throw runtime.explain(error);
     } finally {
       if (runtime.held > 0) runtime.release();
+      runtime.recorder = null;
     }
   }
 
@@ -171,6 +201,8 @@ class CpuRuntime implements Runtime {
   /** The operation that is running, and the export it called last: for messages. */
   operation = "";
   kernel = "";
+  /** Where calls are noted, while a program is made. */
+  recorder: Recorder | null = null;
   /** How many scratch blocks are held. */
   held = 0;
   readonly #scratch: (Allocation | null)[] = [];
@@ -219,7 +251,8 @@ class CpuRuntime implements Runtime {
     while (this.held > 0) {
       const block = this.#scratch[--this.held]!;
       this.#scratch[this.held] = null;
-      this.#allocator.free(block);
+      if (this.recorder === null) this.#allocator.free(block);
+      else this.recorder.give(block);
     }
   }
 
@@ -228,13 +261,27 @@ class CpuRuntime implements Runtime {
   }
 
   call(name: string, ...args: number[]): number {
-    return this.#function(name)(...args);
+    const f = this.#function(name);
+    this.recorder?.call(f, args);
+    return f(...args);
+  }
+
+  verify(name: string, args: readonly number[], explain: (bad: number) => Error): void {
+    const f = this.#function(name);
+    this.recorder?.verify(f, args, explain);
+    const bad = f(...args);
+    if (bad >= 0) throw explain(bad);
   }
 
   parallel(name: string, total: number, grain: number, args: readonly number[]): void {
     const f = this.#function(name);
-    if (this.#pool === null || total <= grain) invoke(f, args, 0, total);
-    else this.#pool.run(name, f, total, grain, args);
+    if (this.#pool === null || total <= grain) {
+      this.recorder?.call(f, [...args, 0, total]);
+      invoke(f, args, 0, total);
+    } else {
+      this.recorder?.parallel(name, f, total, grain, args);
+      this.#pool.run(name, f, total, grain, args);
+    }
   }
 
   /** WASM traps say neither which kernel trapped nor what to do about it. */
@@ -258,7 +305,7 @@ class CpuRuntime implements Runtime {
   }
 
   #hold(byteLength: number): Allocation {
-    const block = this.#allocator.alloc(byteLength);
+    const block = this.recorder?.take(byteLength) ?? this.#allocator.alloc(byteLength);
     this.#scratch[this.held++] = block;
     return block;
   }

@@ -12,6 +12,11 @@ export interface Runtime {
   has(name: string): boolean;
   /** Calls one export on the calling thread. */
   call(name: string, ...args: number[]): number;
+  /**
+   * Calls an export that looks for something wrong in the data and returns its place, or less than 0: then
+   * throws what `explain` makes of it.
+   */
+  verify(name: string, args: readonly number[], explain: (bad: number) => Error): void;
   /** Runs `name(...args, begin, end)` over [0, total) in chunks of `grain`, on several threads where that pays. */
   parallel(name: string, total: number, grain: number, args: readonly number[]): void;
 }

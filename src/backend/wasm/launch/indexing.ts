@@ -14,13 +14,12 @@ const grainOf = (perItem: number): number => Math.ceil(WORK / Math.max(1, perIte
 /** The index in row-major order, every element of it in [0, n). */
 function checkedIndex(rt: Runtime, attrs: Attrs, index: View, n: number): number {
   const at = rt.dense(index);
-  const bad = rt.call("find_bad_index", at, index.size, n);
-  if (bad >= 0) {
+  rt.verify("find_bad_index", [at, index.size, n], (bad) => {
     const found = rt.call("load_i32", at + 4 * bad);
-    throw new ValueError(
+    return new ValueError(
       `${String(attrs.label)}: index ${found} at element ${bad} is outside [0, ${n})`,
     );
-  }
+  });
   return at;
 }
 

@@ -20,13 +20,12 @@ export const crossEntropy: Launcher = (rt, _kernel, [logits, target], outputs, a
   const [rows, c] = logits.shape;
   const ignoreIndex = attrs.ignoreIndex as number;
   const targets = rt.dense(target);
-  const bad = rt.call("find_bad_target", targets, rows, c, ignoreIndex);
-  if (bad >= 0) {
+  rt.verify("find_bad_target", [targets, rows, c, ignoreIndex], (bad) => {
     const found = rt.call("load_i32", targets + 4 * bad);
-    throw new ValueError(
+    return new ValueError(
       `crossEntropy: target[${bad}] is ${found}, outside [0, ${c}) and not ignoreIndex ${ignoreIndex}`,
     );
-  }
+  });
   const each = attrs.reduction === "none";
   const rowLoss = each ? rt.pointer(loss) : rt.scratch(4 * rows);
   const args = [rt.dense(logits), targets, rowLoss, rt.pointer(logSumExp), c, ignoreIndex];
