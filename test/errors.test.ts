@@ -755,20 +755,32 @@ const cases: [what: string, kind: Kind, f: () => unknown, message: string][] = [
   [
     "upsample mode",
     rl.ValueError,
-    () => rl.upsample(ones([1, 4, 4]), { size: 2, mode: "area" as "nearest" }),
-    'upsample: mode is "area"; expected "nearest", "nearest-exact", "bilinear" or "bicubic"',
+    () => rl.upsample(ones([1, 4, 4]), { size: 2, mode: "cubic" as "bicubic" }),
+    'upsample: mode is "cubic"; expected "nearest", "nearest-exact", "linear", "bilinear", "bicubic" or "area"',
+  ],
+  [
+    "upsample linear",
+    rl.ShapeError,
+    () => rl.upsample(ones([1, 1, 4, 4]), { size: 2, mode: "linear" }),
+    'upsample: input [1, 1, 4, 4] with mode "linear"; expected [n, c, l] or [c, l] with at least one element',
+  ],
+  [
+    "upsample linear size",
+    rl.ValueError,
+    () => rl.upsample(ones([1, 4, 4]), { size: [2, 2], mode: "linear" }),
+    "upsample: size is [2,2]; expected a whole number from 1 up",
   ],
   [
     "upsample alignCorners",
     rl.ValueError,
     () => rl.upsample(ones([1, 4, 4]), { size: 2, mode: "nearest-exact", alignCorners: true }),
-    'upsample: alignCorners is true with mode "nearest-exact"; it needs mode "bilinear" or "bicubic"',
+    'upsample: alignCorners is true with mode "nearest-exact"; it needs mode "linear", "bilinear" or "bicubic"',
   ],
   [
     "maxUnpool2d",
     rl.ShapeError,
     () => rl.maxUnpool2d(ones([1, 1, 2, 2]), rl.zeros([1, 1, 2, 3], { dtype: "int32" }), 2),
-    "maxUnpool2d: input [1, 1, 2, 2] and indices [1, 1, 2, 3]; expected both [n, c, oh, ow]",
+    "maxUnpool2d: input [1, 1, 2, 2] and indices [1, 1, 2, 3]; expected both [n, c, oh, ow] or [c, oh, ow]",
   ],
   [
     "maxUnpool2d places",

@@ -1,6 +1,6 @@
 /** Interpolation as a layer. */
-import type { UpsampleOptions } from "../ops/resample.ts";
-import { upsample } from "../ops/resample.ts";
+import type { UpsampleOptions } from "../ops/upsample.ts";
+import { upsample } from "../ops/upsample.ts";
 import type { Tensor } from "../tensor.ts";
 import { Module } from "./module.ts";
 

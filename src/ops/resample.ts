@@ -1,9 +1,9 @@
 /**
- * Images of another size: interpolation and adaptive averages. Both are a banded matrix along rows,
- * then one along columns; the gradient is the transposed matrix, which is banded too.
+ * Another size: a banded matrix along a dimension. The gradient is the transposed matrix, which is
+ * banded too. Adaptive averages are such; interpolation is in upsample.ts.
  */
 import type { NdArray } from "../backend/backend.ts";
-import { ShapeError, ValueError } from "../errors.ts";
+import { ShapeError } from "../errors.ts";
 import { defineOp, run } from "../op.ts";
 import { formatShape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
@@ -15,7 +15,7 @@ import { pairOf } from "./conv.ts";
  * A matrix [m, n] whose row j has the weights offsets[j] … offsets[j + 1] − 1 in neighbouring
  * columns from starts[j] on.
  */
-interface Band {
+export interface Band {
   n: number;
   starts: Int32Array;
   /** One more than there are rows. */
@@ -24,7 +24,7 @@ interface Band {
 }
 
 /** The band with `row(j)`'s first column and weights as row j. */
-function makeBand(
+export function makeBand(
   n: number,
   m: number,
   row: (j: number) => { start: number; weights: readonly number[] },
@@ -83,25 +83,14 @@ const resampleOp = defineOp<ResampleAttrs>({
   vjp: (dy, _context, { dim, band }) => [resample(dy, dim, transposed(band)), null, null, null],
 });
 
-function resample(x: Tensor, dim: number, band: Band): Tensor {
+export function resample(x: Tensor, dim: number, band: Band): Tensor {
   const { starts, offsets, weights } = band;
   const tables = [starts, offsets].map((table) => fromData(x.backend, table, [table.length]));
   const factors = fromData(x.backend, typedArray(x.dtype, weights), [weights.length], x.dtype);
   return run(resampleOp, [x, ...tables, factors], { dim, band });
 }
 
-/** The last two dimensions in another size. */
-function resamplePlanes(
-  x: Tensor,
-  size: Pair,
-  band: (n: number, m: number, axis: 0 | 1) => Band,
-): Tensor {
-  const rows = x.ndim - 2;
-  const y = resample(x, rows, band(x.shape[rows], size[0], 0));
-  return resample(y, rows + 1, band(x.shape[rows + 1], size[1], 1));
-}
-
-function checkImages(op: string, x: Tensor): Pair {
+export function checkImages(op: string, x: Tensor): Pair {
   checkDType(op, x, ["float32", "float64"]);
   const [h, w] = x.shape.slice(-2);
   if ((x.ndim === 3 || x.ndim === 4) && h > 0 && w > 0) return [h, w];
@@ -111,7 +100,7 @@ function checkImages(op: string, x: Tensor): Pair {
 }
 
 /** Output j is the mean of the inputs from ⌊jn/m⌋ to ⌈(j + 1)n/m⌉ − 1. */
-const averages = (n: number, m: number): Band =>
+export const averages = (n: number, m: number): Band =>
   makeBand(n, m, (j) => {
     const start = Math.floor((j * n) / m);
     const count = Math.ceil(((j + 1) * n) / m) - start;
@@ -134,136 +123,6 @@ export function adaptiveAvgPool2d(
   const [rows, columns] =
     typeof outputSize === "number" || outputSize === null ? [outputSize, outputSize] : outputSize;
   const size = pairOf(op, "outputSize", [rows ?? own[0], columns ?? own[1]], 1, 1);
-  return resamplePlanes(x, size, averages);
-}
-
-export interface UpsampleOptions {
-  /** Rows and columns of the result, or one number for both. */
-  size?: number | Pair;
-  /** Instead of `size`: the result has ⌊scaleFactor·h⌋ rows; one number for both, or a pair. */
-  scaleFactor?: number | Pair;
-  /**
-   * The pixel at ⌊j·h/oh⌋ ("nearest"), that whose centre is nearest ("nearest-exact"), between the four
-   * around ("bilinear"), or a cubic through the sixteen around ("bicubic"). Default "nearest".
-   */
-  mode?: "nearest" | "nearest-exact" | "bilinear" | "bicubic";
-  /** Not "nearest": the centres of the corner pixels stay where they are. Default false. */
-  alignCorners?: boolean;
-  /** Take the distance between samples from the sizes, not from scaleFactor. Default false. */
-  recomputeScaleFactor?: boolean;
-}
-
-/**
- * One position for every output, `offset` (0, or 0.5 for the centre) into its pixel. Rounded to float32
- * before it is cut, as in PyTorch: 2.9999999999 is 3.
- */
-function nearest(n: number, m: number, step: number, offset: number): Band {
-  return makeBand(n, m, (j) => {
-    const at = n === m ? j : Math.floor(Math.fround(step * (j + offset)));
-    return { start: Math.min(at, n - 1), weights: [1] };
-  });
-}
-
-function linear(n: number, m: number, step: number, alignCorners: boolean): Band {
-  const aligned = m > 1 ? (n - 1) / (m - 1) : 0;
-  return makeBand(n, m, (j) => {
-    if (n === m) return { start: j, weights: [1] };
-    const at = alignCorners ? aligned * j : Math.max(step * (j + 0.5) - 0.5, 0);
-    const start = Math.min(Math.floor(at), n - 1);
-    const beyond = Math.min(at - start, 1);
-    return { start, weights: start + 1 < n ? [1 - beyond, beyond] : [1] };
-  });
-}
-
-/** Weights of the four pixels around a point t beyond the second, by cubic convolution with a = -0.75. */
-function cubicWeights(t: number): number[] {
-  const near = (x: number): number => (1.25 * x - 2.25) * x * x + 1;
-  const far = (x: number): number => ((-0.75 * x + 3.75) * x - 6) * x + 3;
-  return [far(t + 1), near(t), near(1 - t), far(2 - t)];
-}
-
-/** R. Keys 1981; beyond the border lies the outermost pixel. */
-function cubic(n: number, m: number, step: number, alignCorners: boolean): Band {
-  const aligned = m > 1 ? (n - 1) / (m - 1) : 0;
-  return makeBand(n, m, (j) => {
-    if (n === m) return { start: j, weights: [1] };
-    const at = alignCorners ? aligned * j : step * (j + 0.5) - 0.5;
-    const second = Math.floor(at);
-    const inside = (i: number): number => Math.min(Math.max(i, 0), n - 1);
-    const start = inside(second - 1);
-    const weights = Array.from({ length: inside(second + 2) - start + 1 }, () => 0);
-    cubicWeights(at - second).forEach((weight, k) => {
-      weights[inside(second - 1 + k) - start] += weight;
-    });
-    return { start, weights };
-  });
-}
-
-const modes = ["nearest", "nearest-exact", "bilinear", "bicubic"] as const;
-
-function bandOf(
-  mode: (typeof modes)[number],
-  n: number,
-  m: number,
-  step: number,
-  alignCorners: boolean,
-): Band {
-  switch (mode) {
-    case "nearest":
-      return nearest(n, m, step, 0);
-    case "nearest-exact":
-      return nearest(n, m, step, 0.5);
-    case "bilinear":
-      return linear(n, m, step, alignCorners);
-    case "bicubic":
-      return cubic(n, m, step, alignCorners);
-  }
-}
-
-/**
- * Images [n, c, h, w] or [c, h, w] in another size, as torch.nn.functional.interpolate: the nearest
- * pixel, or between those around.
- */
-export function upsample(x: Tensor, options: UpsampleOptions): Tensor {
-  const op = "upsample";
-  const { size, scaleFactor, mode = "nearest", alignCorners } = options;
-  const own = checkImages(op, x);
-  if (!modes.includes(mode)) {
-    throw new ValueError(
-      `${op}: mode is ${JSON.stringify(mode)}; expected "nearest", "nearest-exact", "bilinear" or "bicubic"`,
-    );
-  }
-  if (mode.startsWith("nearest") && alignCorners) {
-    throw new ValueError(
-      `${op}: alignCorners is true with mode "${mode}"; it needs mode "bilinear" or "bicubic"`,
-    );
-  }
-  if ((size === undefined) === (scaleFactor === undefined)) {
-    throw new ValueError(
-      `${op}: ${size === undefined ? "neither size nor scaleFactor is" : "size and scaleFactor are both"} given; expected one of them`,
-    );
-  }
-  const factors = scaleFactor === undefined ? null : factorsOf(op, scaleFactor);
-  const target: Pair =
-    factors === null
-      ? pairOf(op, "size", size, 1, 1)
-      : [Math.floor(own[0] * factors[0]), Math.floor(own[1] * factors[1])];
-  if (target[0] < 1 || target[1] < 1) {
-    throw new ShapeError(
-      `${op}: scaleFactor [${String(factors)}] leaves nothing of ${formatShape(x.shape)}; use a larger one`,
-    );
-  }
-  const given = options.recomputeScaleFactor ? null : factors;
-  return resamplePlanes(x, target, (n, m, axis) => {
-    const step = given === null ? n / m : 1 / given[axis];
-    return bandOf(mode, n, m, step, alignCorners ?? false);
-  });
-}
-
-function factorsOf(op: string, scaleFactor: number | Pair): Pair {
-  const pair: Pair = typeof scaleFactor === "number" ? [scaleFactor, scaleFactor] : scaleFactor;
-  if (pair.length === 2 && pair.every((v) => v > 0 && v < Infinity)) return pair;
-  throw new ValueError(
-    `${op}: scaleFactor is ${JSON.stringify(scaleFactor)}; expected a number > 0, or a pair of them`,
-  );
+  const y = resample(x, x.ndim - 2, averages(own[0], size[0]));
+  return resample(y, x.ndim - 1, averages(own[1], size[1]));
 }

@@ -51,8 +51,8 @@ export interface MaxUnpoolOptions {
 
 /**
  * Zeros with the elements of x at the places of their channels that `indices` (int32) names, as
- * torch.nn.functional.max_unpool2d: x and indices [n, c, oh, ow] → [n, c, h, w]. Elements that windows
- * had in common are added up.
+ * torch.nn.functional.max_unpool2d: x and indices [n, c, oh, ow] → [n, c, h, w], all with or without n.
+ * Elements that windows had in common are added up.
  */
 export function maxUnpool2d(
   x: Tensor,
@@ -66,10 +66,14 @@ export function maxUnpool2d(
   const padding = pairOf(op, "padding", options.padding, 0, 0);
   checkDType(op, x, ["float32", "float64"]);
   checkDType(op, indices, ["int32"]);
-  if (x.ndim !== 4 || !sameShape(x.shape, indices.shape)) {
+  if ((x.ndim !== 3 && x.ndim !== 4) || !sameShape(x.shape, indices.shape)) {
     throw new ShapeError(
-      `${op}: input ${formatShape(x.shape)} and indices ${formatShape(indices.shape)}; expected both [n, c, oh, ow]`,
+      `${op}: input ${formatShape(x.shape)} and indices ${formatShape(indices.shape)}; expected both [n, c, oh, ow] or [c, oh, ow]`,
     );
+  }
+  if (x.ndim === 3) {
+    const [one, places] = [unsqueeze(x, 0), unsqueeze(indices, 0)];
+    return squeeze(maxUnpool2d(one, places, kernelSize, options), 0);
   }
   const standard = kernel.map(
     (extent, d) => (x.shape[d + 2] - 1) * stride[d] - 2 * padding[d] + extent,

@@ -1,4 +1,4 @@
-/** Activation modules are the functions of their names; maximum pooling and back. */
+/** Activation modules are the functions of their names; maximum pooling and back; images in another size. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { Tensor } from "../../src/index.ts";
@@ -71,9 +71,28 @@ for (const device of ["reference", "cpu"] as const) {
       assert.equal([...back.dataSync()], [0, 18, 0, 0, 0, 0, 8, 0, 0, 0, 0, 11]);
       const wide = rl.maxUnpool2d(pooled.values, pooled.indices, 2, { outputSize: [2, 4] });
       assert.equal(wide.shape, [1, 2, 2, 4]);
+      const one = (y: Tensor): Tensor => rl.squeeze(y, 0);
+      const single = rl.maxUnpool2d(one(pooled.values), one(pooled.indices), 2, { stride: 1 });
+      assert.equal([single.shape, single.dataSync()], [[2, 2, 3], back.dataSync()]);
     });
   });
 }
+
+activation("upsample: linear is bilinear of one row, area is adaptive pooling", () => {
+  scope(() => {
+    const x = tensor([[1, 2, 4]], { device: "reference" });
+    const stretched = rl.upsample(x, { scaleFactor: 2, mode: "linear" });
+    assert.equal([...stretched.dataSync()], [1, 1.25, 1.75, 2.5, 3.5, 4]);
+    const corners = rl.upsample(x, { size: 5, mode: "linear", alignCorners: true });
+    assert.equal([...corners.dataSync()], [1, 1.5, 2, 3, 4]);
+    const image = rl.arange(12, undefined, 1, { dtype: "float64", device: "reference" });
+    const area = new nn.Upsample({ size: [2, 3], mode: "area" });
+    assert.equal(
+      [...area.forward(image.reshape([1, 2, 6])).dataSync()],
+      [0.5, 2.5, 4.5, 6.5, 8.5, 10.5],
+    );
+  });
+});
 
 activation("pooling with indices, and unpooling, have gradients", () => {
   scope(() => {

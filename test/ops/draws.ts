@@ -481,12 +481,18 @@ const windows: readonly Draw[] = [
     op: "resample",
     values: finite,
     calls: fc
-      .tuple(geometry, both(1, 9), fc.constantFrom("adaptive", "nearest", "bilinear", "corners"))
+      .tuple(
+        geometry,
+        both(1, 9),
+        fc.constantFrom("adaptive", "nearest", "linear", "bilinear", "corners"),
+      )
       .map(([g, size, how]) => ({
         how: `${how} to ${size}`,
         f: (x) => {
           if (how === "adaptive") return rl.adaptiveAvgPool2d(x, size);
           if (how === "nearest") return rl.upsample(x, { size });
+          if (how === "linear")
+            return rl.upsample(rl.flatten(x, 0, 1), { size: size[0], mode: how });
           return rl.upsample(x, { size, mode: "bilinear", alignCorners: how === "corners" });
         },
         shapes: [[g.n, g.c, ...g.size]],

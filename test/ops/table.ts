@@ -723,11 +723,19 @@ export const rows: readonly Row[] = [
         { mode: "bilinear", alignCorners: true },
         { mode: "bicubic" },
         { mode: "bicubic", alignCorners: true },
+        { mode: "area" },
       ] as const
     ).map((how) => ({
       op: "resample",
       f: (x) => rl.upsample(x, { ...options, ...how }),
       shapes: [[[2, 3, 4, 6]], [[1, 5, 7]], [[1, 1, 17, 2]], [[0, 2, 4, 4]]],
+    })),
+  ),
+  ...([{ size: 5 }, { size: 1 }, { scaleFactor: 1.7 }] as const).flatMap((options): Row[] =>
+    [false, true].map((alignCorners) => ({
+      op: "resample",
+      f: (x) => rl.upsample(x, { ...options, mode: "linear", alignCorners }),
+      shapes: [[[2, 3, 6]], [[5, 7]], [[1, 1, 1]], [[0, 2, 4]]],
     })),
   ),
 
