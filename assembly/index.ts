@@ -30,6 +30,7 @@ export * from "./lstm";
 export * from "./gru";
 export * from "./resample";
 export * from "./cross-entropy";
+export * from "./mse";
 export * from "./pool";
 export * from "./movement";
 export * from "./indexing";

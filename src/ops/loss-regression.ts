@@ -1,17 +1,68 @@
 /** Losses of numbers against numbers. Reductions are "mean" (default), "sum" or "none", as in PyTorch. */
+import type { NdArray } from "../backend/backend.ts";
 import { warnOnce } from "../debug.ts";
 import { ValueError } from "../errors.ts";
+import { defineOp, run } from "../op.ts";
 import { broadcastShapes, formatShape, sameShape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
-import { div, mul, sub } from "./arithmetic.ts";
+import { isFloat } from "../tensor.ts";
+import { div, mul, neg, sub } from "./arithmetic.ts";
+import { inputShape } from "./common.ts";
 import type { LossOptions } from "./loss-common.ts";
 import { checkReduction, reduced } from "./loss-common.ts";
 import { abs, clamp, square } from "./math.ts";
+
+interface MseAttrs {
+  reduction: "mean" | "sum";
+}
+
+/** a, b of one shape → sum or mean of (a - b)² in one pass. */
+const mseOp = defineOp<MseAttrs>({
+  name: "mse",
+  kind: "mse",
+  wasm: "mse",
+  reference: (
+    [{ data: a }, { data: b }]: readonly NdArray[],
+    [{ data: y }]: readonly NdArray[],
+    { reduction }: MseAttrs,
+  ) => {
+    let total = 0;
+    for (let i = 0; i < a.length; i++) total += (a[i] - b[i]) * (a[i] - b[i]);
+    y[0] = reduction === "mean" ? total / a.length : total;
+  },
+  shape: () => [],
+  saves: [0, 1],
+  vjp: (dy, context, attrs) => {
+    const [a, b] = context.saved;
+    const da = run(mseGradOp, [a, b, dy], attrs);
+    return [da, context.needs(1) ? neg(da) : null];
+  },
+});
+
+/** a, b, dy [] → dy / count · 2 (a - b); count is 1 for the sum. */
+const mseGradOp = defineOp<MseAttrs>({
+  name: "mseGrad",
+  kind: "mseGrad",
+  wasm: "mse_grad",
+  reference: (
+    [{ data: a }, { data: b }, { data: dy }]: readonly NdArray[],
+    [{ data: da }]: readonly NdArray[],
+    { reduction }: MseAttrs,
+  ) => {
+    const scale = reduction === "mean" ? dy[0] / a.length : dy[0];
+    for (let i = 0; i < a.length; i++) da[i] = scale * (2 * (a[i] - b[i]));
+  },
+  shape: inputShape,
+});
 
 /** (input - target)², any shape; shapes that differ broadcast, as in all losses here, with a warning. */
 export function mseLoss(input: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
   checkBroadcast("mseLoss", input, target);
   const reduction = checkReduction("mseLoss", options.reduction);
+  const alike = input.dtype === target.dtype && sameShape(input.shape, target.shape);
+  if (reduction !== "none" && alike && isFloat(input.dtype)) {
+    return run(mseOp, [input, target], { reduction });
+  }
   return reduced(square(sub(input, target)), reduction);
 }
 

@@ -436,6 +436,7 @@ const others: readonly Subject[] = [
     domains: [[on(-10, 10)], { below: 64 }],
     also: ["crossEntropyGrad"],
   }),
+  rest("mse", (x, t) => rl.mseLoss(x, t), [[4096], [4096]], { also: ["mseGrad"] }),
   rest("bceLoss", (x, t) => rl.bceLoss(x, t, { reduction: "none" }), [[n], [n]], {
     domains: [[on(1e-3, 0.999)], [on(0, 1)]],
   }),

@@ -572,6 +572,15 @@ const losses: readonly Draw[] = [
       })),
   },
   {
+    op: "mse",
+    values: moderate,
+    calls: fc.tuple(shapeOf(0, 3), fc.constantFrom("mean", "sum")).map(([s, reduction]) => ({
+      how: reduction,
+      f: (x, t) => rl.mseLoss(x, t, { reduction: reduction as rl.Reduction }),
+      shapes: [s, s],
+    })),
+  },
+  {
     op: "bceLoss",
     values: ["uniform"],
     tolerance: 2e-5,

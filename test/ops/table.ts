@@ -139,6 +139,7 @@ export const withoutGradient: Readonly<Record<string, string>> = {
     "conv2dGradWeight",
     "convTranspose2dGrad",
     "crossEntropyGrad",
+    "mseGrad",
     "layerNormGrad",
     "maxPool2dGrad",
     "avgPool2dGrad",
@@ -979,13 +980,19 @@ export const rows: readonly Row[] = [
       domain: positive,
     })),
     {
-      op: "square",
+      op: reduction === "none" ? "square" : "mse",
       f: (x, t) => rl.mseLoss(x, t, { reduction }),
       shapes: [
+        [[], []],
         [
           [4, 3],
           [4, 3],
         ],
+        [
+          [2, 0],
+          [2, 0],
+        ],
+        [[70_003], [70_003]],
       ],
     },
   ]),

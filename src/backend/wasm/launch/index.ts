@@ -9,6 +9,7 @@ import { indexingLaunchers } from "./indexing.ts";
 import { layerNorm, layerNormGrad } from "./layer-norm.ts";
 import { matmulLaunchers } from "./matmul.ts";
 import { cast, concat, copy, fill } from "./movement.ts";
+import { mse, mseGrad } from "./mse.ts";
 import { norm } from "./norm.ts";
 import { optimBaseLaunchers } from "./optim-base.ts";
 import { optimLaunchers } from "./optim.ts";
@@ -37,6 +38,8 @@ export const launchers: Readonly<Record<string, Launcher>> = {
   resample,
   crossEntropy,
   crossEntropyGrad,
+  mse,
+  mseGrad,
   maxPool2d,
   maxPool2dGrad,
   avgPool2d,

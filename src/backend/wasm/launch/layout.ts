@@ -58,17 +58,14 @@ export const suffix: Readonly<Record<DType, string>> = {
   bool: "bool",
 };
 
-const names = new WeakMap<Kernel, Map<string, string>>();
+type Names = Partial<Record<DType, string>>;
+const names = new WeakMap<Kernel, Map<string, Names>>();
 
 /** `stem_variant_type`: made once, because joined strings are slow keys. */
 export function exportName(kernel: Kernel, dtype: DType, variant = ""): string {
-  let known = names.get(kernel);
-  if (known === undefined) names.set(kernel, (known = new Map<string, string>()));
-  const key = variant === "" ? dtype : variant + dtype;
-  let name = known.get(key);
-  if (name === undefined) {
-    name = `${kernel.wasm}${variant}_${suffix[dtype]}`;
-    known.set(key, name);
-  }
-  return name;
+  let variants = names.get(kernel);
+  if (variants === undefined) names.set(kernel, (variants = new Map<string, Names>()));
+  let known = variants.get(variant);
+  if (known === undefined) variants.set(variant, (known = {}));
+  return (known[dtype] ??= `${kernel.wasm}${variant}_${suffix[dtype]}`);
 }

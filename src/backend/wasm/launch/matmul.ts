@@ -1,8 +1,8 @@
 /** Launchers of kinds `matmul`, `linear` and `linearGrad`: which kernel a product takes, and how it is cut. */
-import type { Attrs, Kernel, View } from "../../backend.ts";
+import type { Attrs, View } from "../../backend.ts";
 import type { Launcher, Runtime } from "../runtime.ts";
 import { epilogueOf } from "./epilogue.ts";
-import { reduce } from "./reduce.ts";
+import { reduce, sum } from "./reduce.ts";
 
 /** Multiply-adds a thread takes at a time at least: about 5 µs of work. */
 const JOB = 1 << 17;
@@ -96,7 +96,6 @@ const linear: Launcher = (rt, _kernel, inputs, [y], attrs) => {
   multiply(rt, p, rt.pointer(x), rt.pointer(weight), rt.pointer(y));
 };
 
-const sumKernel: Kernel = { name: "sum", kind: "reduce", wasm: "sum", reference: () => {} };
 const overRows: Attrs = { dims: [0] };
 
 /** x, weight, dy → those of dx = dy · weight, dweight = dyᵀ · x, dbias that are asked for */
@@ -120,7 +119,7 @@ const linearGrad: Launcher = (rt, _kernel, [x, weight, dy], outputs, attrs) => {
     const p: Product = { m: n, n: k, k: m, ...operands };
     if (dweight.size > 0) multiply(rt, p, gradient, rt.pointer(x), rt.pointer(dweight));
   }
-  if (attrs.dbias) reduce(rt, sumKernel, [dy], [outputs[next]], overRows);
+  if (attrs.dbias) reduce(rt, sum, [dy], [outputs[next]], overRows);
 };
 
 function single(rt: Runtime, p: Product, a: number, b: number, c: number): void {

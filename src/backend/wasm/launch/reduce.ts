@@ -1,8 +1,9 @@
 /** Launchers of kinds `reduce` and `argreduce`: chains of reductions of [outer, n, inner] over n. */
-import type { DType, View } from "../../backend.ts";
+import type { DType, Kernel, View } from "../../backend.ts";
+import type { Shape } from "../../../shape.ts";
 import { isContiguous, stridesOf } from "../../../shape.ts";
 import type { Launcher, Runtime } from "../runtime.ts";
-import { suffix } from "./layout.ts";
+import { exportName } from "./layout.ts";
 import { fillWith } from "./movement.ts";
 
 /** Elements a thread takes at a time. */
@@ -21,6 +22,9 @@ const ofNothing: Readonly<Record<string, number>> = {
   amin: Infinity,
 };
 
+export const sum: Kernel = { name: "sum", kind: "reduce", wasm: "sum", reference: () => {} };
+export const mean: Kernel = { name: "mean", kind: "reduce", wasm: "mean", reference: () => {} };
+
 interface Group {
   reduced: boolean;
   extent: number;
@@ -29,14 +33,32 @@ interface Group {
 export const reduce: Launcher = (rt, kernel, [x], [y], attrs) => {
   if (y.size === 0) return;
   const dims = attrs.dims as readonly number[];
-  const n = dims.reduce((product, d) => product * x.shape[d], 1);
+  let n = 1;
+  for (let i = 0; i < dims.length; i++) n *= x.shape[dims[i]];
   if (n === 0) {
     fillWith(rt, y, ofNothing[kernel.wasm]);
     return;
   }
   const { pointer, groups } = denseGroups(rt, x, dims);
-  let from = pointer;
-  let dtype = x.dtype;
+  fold(rt, kernel, x.dtype, pointer, groups, n, rt.pointer(y));
+};
+
+/** The sum or mean of `n` float32 numbers in a row. */
+export function reduceRow(rt: Runtime, kernel: Kernel, from: number, n: number, y: View): void {
+  if (n === 0) fillWith(rt, y, ofNothing[kernel.wasm]);
+  else fold(rt, kernel, "float32", from, [{ reduced: true, extent: n }], n, rt.pointer(y));
+}
+
+/** Reduces group after group, the last one first; `n` elements for each result. */
+function fold(
+  rt: Runtime,
+  kernel: Kernel,
+  dtype: DType,
+  from: number,
+  groups: Group[],
+  n: number,
+  y: number,
+): void {
   while (true) {
     const at = groups.findLastIndex((group) => group.reduced);
     const extent = groups[at].extent;
@@ -46,15 +68,15 @@ export const reduce: Launcher = (rt, kernel, [x], [y], attrs) => {
     const blocks = Math.ceil(extent / block);
     const last = blocks === 1 && groups.findIndex((group) => group.reduced) === at;
     const size = outer * blocks * inner;
-    const to = last ? rt.pointer(y) : rt.scratch(4 * size);
-    step(rt, kernel.wasm, dtype, last ? n : 1, from, to, extent, inner, block, size);
+    const to = last ? y : rt.scratch(4 * size);
+    step(rt, kernel, dtype, last ? n : 1, from, to, extent, inner, block, size);
     if (last) return;
     from = to;
     dtype = kernel.wasm === "mean" ? "float32" : dtype === "bool" ? "int32" : dtype;
     if (blocks === 1) groups.splice(at, 1);
     else groups[at].extent = blocks;
   }
-};
+}
 
 function product(groups: readonly Group[], begin: number, end: number): number {
   let result = 1;
@@ -70,7 +92,7 @@ function blockFor(n: number, outer: number, inner: number): number {
 /** One pass: [outer, n, inner] to [outer, ⌈n/block⌉, inner], `size` results. */
 function step(
   rt: Runtime,
-  stem: string,
+  kernel: Kernel,
   dtype: DType,
   count: number,
   from: number,
@@ -82,13 +104,14 @@ function step(
 ): void {
   const args = [from, to, n];
   if (inner > 1) args.push(inner);
-  const layout = inner > 1 ? "cols" : "rows";
   args.push(block);
+  const stem = kernel.wasm;
   const floats = stem === "mean" || (stem === "sum" && dtype === "float32");
   if (floats) args.push(count === 1 || stem === "sum" ? 1 : count);
-  const name = floats && dtype === "float32" ? "sum" : stem;
+  const named = floats && dtype === "float32" ? sum : kernel;
+  const name = exportName(named, dtype, inner > 1 ? "_cols" : "_rows");
   const grain = inner > 1 ? Math.ceil(WORK / block / 16) * 16 : Math.ceil(WORK / block);
-  rt.parallel(`${name}_${layout}_${suffix[dtype]}`, size, grain, args);
+  rt.parallel(name, size, grain, args);
 }
 
 /**
@@ -100,29 +123,38 @@ function denseGroups(
   x: View,
   dims: readonly number[],
 ): { pointer: number; groups: Group[] } {
-  let order = x.shape.map((_, d) => d).filter((d) => x.shape[d] !== 1);
-  let pointer = -1;
-  if (!isContiguous(x.shape, x.strides)) {
-    const sorted = order.slice().sort((a, b) => x.strides[b] - x.strides[a]);
-    const shape = sorted.map((d) => x.shape[d]);
-    const kept = sorted.filter((d) => !dims.includes(d));
-    const inOrder = kept.every((d, i) => i === 0 || d > kept[i - 1]);
-    const dense = stridesOf(shape).every((stride, i) => stride === x.strides[sorted[i]]);
-    if (inOrder && dense) {
-      order = sorted;
-      pointer = rt.pointer(x);
-    }
+  if (isContiguous(x.shape, x.strides)) {
+    return { pointer: rt.pointer(x), groups: groupsOf(x.shape, dims, null) };
   }
-  if (pointer < 0) pointer = rt.dense(x);
+  const order = x.shape.map((_, d) => d).filter((d) => x.shape[d] !== 1);
+  const sorted = order.slice().sort((a, b) => x.strides[b] - x.strides[a]);
+  const shape = sorted.map((d) => x.shape[d]);
+  const kept = sorted.filter((d) => !dims.includes(d));
+  const inOrder = kept.every((d, i) => i === 0 || d > kept[i - 1]);
+  const dense = stridesOf(shape).every((stride, i) => stride === x.strides[sorted[i]]);
+  if (inOrder && dense) {
+    return { pointer: rt.pointer(x), groups: groupsOf(x.shape, dims, sorted) };
+  }
+  return { pointer: rt.dense(x), groups: groupsOf(x.shape, dims, null) };
+}
+
+/** Neighbouring dimensions (in that order; null: their own) that are all reduced or all kept, merged. */
+function groupsOf(shape: Shape, dims: readonly number[], order: readonly number[] | null): Group[] {
   const groups: Group[] = [];
-  for (const d of order) {
+  let any = false;
+  const count = order === null ? shape.length : order.length;
+  for (let i = 0; i < count; i++) {
+    const d = order === null ? i : order[i];
+    const extent = shape[d];
+    if (extent === 1) continue;
     const reduced = dims.includes(d);
-    const last = groups[groups.length - 1];
-    if (last !== undefined && last.reduced === reduced) last.extent *= x.shape[d];
-    else groups.push({ reduced, extent: x.shape[d] });
+    any ||= reduced;
+    const last = groups.length === 0 ? undefined : groups[groups.length - 1];
+    if (last !== undefined && last.reduced === reduced) last.extent *= extent;
+    else groups.push({ reduced, extent });
   }
-  if (!groups.some((group) => group.reduced)) groups.push({ reduced: true, extent: 1 });
-  return { pointer, groups };
+  if (!any) groups.push({ reduced: true, extent: 1 });
+  return groups;
 }
 
 export const argreduce: Launcher = (rt, kernel, [x], [y], attrs) => {
@@ -131,9 +163,8 @@ export const argreduce: Launcher = (rt, kernel, [x], [y], attrs) => {
   const { outer, n, inner } = around(x, dim);
   const args = [rt.dense(x), rt.pointer(y), n];
   if (inner > 1) args.push(inner);
-  const layout = inner > 1 ? "cols" : "rows";
-  const grain = Math.ceil(WORK / 4 / n);
-  rt.parallel(`${kernel.wasm}_${layout}_${suffix[x.dtype]}`, outer * inner, grain, args);
+  const name = exportName(kernel, x.dtype, inner > 1 ? "_cols" : "_rows");
+  rt.parallel(name, outer * inner, Math.ceil(WORK / 4 / n), args);
 };
 
 /** [outer, n, inner] around a dimension; everything in n without one. */
