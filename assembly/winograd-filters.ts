@@ -2,46 +2,59 @@
 import { ROWS } from "./blocks";
 import { padded_rows, Plan } from "./conv-plan";
 import { scratch } from "./scratch";
-import { Filter, FilterAdjoint } from "./winograd-lines";
+import { Filter, FilterAdjoint, SmallFilter } from "./winograd-lines";
 
 const FREQUENCIES: i32 = 36;
 
 /**
- * U = G g Gᵀ in left panels, out[group][frequency][panel][k][gemm_rows], where panels are of filters
- * and k of channels, or the other way round if `transposed`. A frequency takes k · (rows, rounded up
- * to gemm_rows) floats. [begin, end) counts groups · filters.
+ * U = G g Gᵀ in left panels, out[group][frequency][panel][channels][gemm_rows], where panels are of filters. A
+ * frequency takes channels · (filters, rounded up to gemm_rows) floats. [begin, end) counts groups · filters.
  */
 export function conv2d_winograd_filters_f32(
   p: usize,
   w: usize,
   out: usize,
-  transposed: i32,
   begin: i32,
   end: i32,
 ): void {
-  const plan = Plan.at(p);
+  pack_filters(Plan.at(p), w, out, 4, false, begin, end);
+}
+
+/** The same for tiles of `size` × `size`; where `transposed`, panels are of channels and k of filters. */
+export function pack_filters(
+  plan: Plan,
+  w: usize,
+  out: usize,
+  size: i32,
+  transposed: bool,
+  begin: i32,
+  end: i32,
+): void {
   const channels = plan.channels;
   const filters = plan.filters;
   const k = transposed ? filters : channels;
   const step = (<usize>(padded_rows(transposed ? channels : filters) * k)) << 2;
+  const line = size + 2;
+  const lineBytes = (<usize>line) << 4;
+  const frequencies = line * line;
   const taps = scratch(); // 3 × 3 vectors
-  const half = taps + 144; // 3 × 6
-  const all = half + 288; // 6 × 6
+  const half = taps + 144; // 3 lines
+  const all = half + lineBytes * 3; // as many as a line is long
   for (let i = begin; i < end; i++) {
     const group = i / filters;
     const o = i - group * filters;
-    const to = out + <usize>(group * FREQUENCIES) * step;
+    const to = out + <usize>(group * frequencies) * step;
     for (let c = 0; c < channels; c += 4) {
       const n = min(4, channels - c);
       gather(w + ((<usize>((i * channels + c) * 9)) << 2), n, taps);
-      filter_lines(3, taps, 16, 48, half, 16, 96);
-      filter_lines(6, half, 96, 16, all, 96, 16);
+      filter_lines(size, 3, taps, 16, 48, half, 16, lineBytes);
+      filter_lines(size, line, half, lineBytes, 16, all, lineBytes, 16);
       for (let lane = 0; lane < n; lane++) {
         const row = transposed ? c + lane : o;
         const column = transposed ? o : c + lane;
         const panel = row / ROWS;
         const place = (panel * k + column) * ROWS + row - panel * ROWS;
-        scatter(FREQUENCIES, all + (lane << 2), to + ((<usize>place) << 2), step);
+        scatter(frequencies, all + (lane << 2), to + ((<usize>place) << 2), step);
       }
     }
   }
@@ -69,8 +82,9 @@ function scatter(n: i32, from: usize, to: usize, step: usize): void {
   }
 }
 
-/** n lines: from vectors `sf` bytes apart, `nf` from line to line, to vectors `st` and `nt` apart. */
+/** n lines of F(size, 3): from vectors `sf` bytes apart, `nf` from line to line, to vectors `st` and `nt` apart. */
 function filter_lines(
+  size: i32,
   n: i32,
   from: usize,
   sf: usize,
@@ -81,7 +95,8 @@ function filter_lines(
 ): void {
   for (let j = 0; j < n; j++) {
     // prettier-ignore
-    Filter.put(v128.load(from), v128.load(from + sf), v128.load(from + sf * 2), to, st);
+    if (size == 4) Filter.put(v128.load(from), v128.load(from + sf), v128.load(from + sf * 2), to, st);
+    else SmallFilter.put(v128.load(from), v128.load(from + sf), v128.load(from + sf * 2), to, st);
     from += nf;
     to += nt;
   }

@@ -1,6 +1,6 @@
 /**
- * Winograd's tiles between images and frequencies. Results are cut into tiles of 4 × 4 (or 2 × 2), each
- * from 6 × 6 (4 × 4) inputs; neighbours share two rows or columns of input. A tile that reaches over a
+ * Winograd's tiles between images and frequencies. Results are cut into tiles of 4 × 4 (or 3 × 3), each
+ * from 6 × 6 (5 × 5) inputs; neighbours share two rows or columns of input. A tile that reaches over a
  * border travels through a patch of its own, where what is missing is 0.
  *
  * Vectors hold the same place of four tiles (or four channels of one tile); vector f of 36
@@ -53,7 +53,7 @@ export class Tile {
 }
 
 /** Tiles of one image, of `size` × `size` results. */
-export function tiles_of(plan: Plan, size: i32 = 4): i32 {
+export function tiles_of(plan: Plan, size: i32): i32 {
   return ((plan.outHeight + size - 1) / size) * ((plan.outWidth + size - 1) / size);
 }
 
@@ -70,7 +70,7 @@ export function locate_tiles(
   x: usize,
   y: usize,
   to: usize,
-  size: i32 = 4,
+  size: i32,
 ): void {
   const across = (plan.outWidth + size - 1) / size;
   const perImage = tiles_of(plan, size);
@@ -110,7 +110,7 @@ function within(from: i32, low: i32, high: i32): v128 {
 }
 
 /** Bytes that may be read: whole vectors may reach over the end of an array, not of the memory. */
-function readable(): usize {
+export function readable(): usize {
   return (<usize>memory.size()) << 16;
 }
 
@@ -134,7 +134,7 @@ export function patch_input(tile: Tile, from: usize, rowBytes: usize, patch: usi
 }
 
 /** The same for results: rows of four. */
-function patch_result(tile: Tile, from: usize, rowBytes: usize, patch: usize): void {
+export function patch_result(tile: Tile, from: usize, rowBytes: usize, patch: usize): void {
   const mask = v128.load(changetype<usize>(tile), 64);
   for (let r = 0; r < tile.rows; r++) {
     const row = from + rowBytes * r;

@@ -3,13 +3,13 @@ import { ROWS } from "./blocks";
 import { Plan } from "./conv-plan";
 import { scratch } from "./scratch";
 import { multiply, ZEROS } from "./tile";
+import { GAP, RESERVED } from "./winograd-blocks";
 import { write_filters } from "./winograd-filters";
 import { locate_tiles, TILE, Tile, tiles_of, WORKSPACE } from "./winograd-tiles";
 import { transform_input_channels, transform_result_filters } from "./winograd-tiles";
 
 const FREQUENCIES: usize = 36;
-const GAP: usize = 64;
-const RESERVED: usize = 1024;
+const SIZE: i32 = 4;
 /** Filters and channels of a job at most. */
 const SIDE: i32 = 64;
 /** Of a job's transformed inputs and results at a time: with the sums, a common L2. */
@@ -31,7 +31,7 @@ function pieces(n: i32): i32 {
 export function conv2d_winograd_grad_weight_parts(p: usize): i32 {
   const plan = Plan.at(p);
   const jobs = plan.groups * pieces(plan.filters) * pieces(plan.channels);
-  const tiles = plan.images * tiles_of(plan);
+  const tiles = plan.images * tiles_of(plan, SIZE);
   return max(1, min(min(8, (tiles + 63) >> 6), (16 + jobs - 1) / jobs));
 }
 
@@ -70,7 +70,7 @@ export function conv2d_winograd_grad_weight_f32(
   const columns = side(plan.channels);
   const rowPieces = pieces(plan.filters);
   const columnPieces = pieces(plan.channels);
-  const all = plan.images * tiles_of(plan);
+  const all = plan.images * tiles_of(plan, SIZE);
   const depth = min(BLOCK_TILES, <i32>(BLOCK_BYTES / (FREQUENCIES * 4 * (rows + columns))));
   const tiles = scratch() + RESERVED;
   const work = tiles + depth * TILE;
@@ -94,7 +94,7 @@ export function conv2d_winograd_grad_weight_f32(
     let fresh = true;
     for (let first = <i32>((<i64>all * part) / parts); first < until; first += depth) {
       const count = min(depth, until - first);
-      locate_tiles(plan, group, first, count, count, x, dy, tiles);
+      locate_tiles(plan, group, first, count, count, x, dy, tiles, SIZE);
       for (let t = 0; t < count; t++) {
         const tile = Tile.at(tiles + t * TILE);
         transform_input_channels(plan, tile, channel, channels, columns, work, v + vRow * t, vs);

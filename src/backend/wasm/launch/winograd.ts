@@ -25,16 +25,22 @@ export function isWinograd(weight: View, y: View, attrs: Attrs): boolean {
   return images * tiles >= LEAST_TILES && 16 * tiles <= MOST_WASTE * height * width;
 }
 
-function packFilters(rt: Runtime, plan: number, weight: View, attrs: Attrs, transposed: boolean) {
+/** The filters in the frequency domain: panels of `rows`, k deep. */
+function packFilters(
+  rt: Runtime,
+  name: string,
+  plan: number,
+  weight: View,
+  groups: number,
+  frequencies: number,
+  rows: number,
+  k: number,
+): number {
   const [all, channels] = weight.shape;
-  const groups = attrs.groups as number;
-  const filters = all / groups;
-  const [rows, k] = transposed ? [channels, filters] : [filters, channels];
   const tile = rt.call("gemm_rows");
-  const packed = rt.scratch(groups * 36 * Math.ceil(rows / tile) * tile * k * 4);
-  const grain = Math.ceil(FILTER_JOB / (channels * 36));
-  const args = [plan, rt.dense(weight), packed, Number(transposed)];
-  rt.parallel("conv2d_winograd_filters_f32", all, grain, args);
+  const packed = rt.scratch(groups * frequencies * Math.ceil(rows / tile) * tile * k * 4);
+  const grain = Math.ceil(FILTER_JOB / (channels * frequencies));
+  rt.parallel(name, all, grain, [plan, rt.dense(weight), packed]);
   return packed;
 }
 
@@ -47,13 +53,16 @@ export function winogradForward(
   attrs: Attrs,
 ): boolean {
   if (!rt.call("conv2d_winograd_fits", plan)) return false;
-  const filters = packFilters(rt, plan, weight, attrs, false);
+  const groups = attrs.groups as number;
+  const [rows, k] = [weight.shape[0] / groups, weight.shape[1]];
+  const name = "conv2d_winograd_filters_f32";
+  const filters = packFilters(rt, name, plan, weight, groups, 36, rows, k);
   const args = [plan, rt.dense(x), filters, bias ? rt.dense(bias) : 0, rt.pointer(y)];
   rt.parallel("conv2d_winograd_f32", rt.call("conv2d_winograd_jobs", plan), 1, args);
   return true;
 }
 
-/** dx. Strict kernels take the form with the smaller error: see assembly/winograd-small.ts. */
+/** dx; false where blocks of it do not fit. */
 export function winogradGradInput(
   rt: Runtime,
   plan: number,
@@ -61,51 +70,15 @@ export function winogradGradInput(
   dx: View,
   attrs: Attrs,
 ): boolean {
-  if (rt.call("conv2d_winograd_small")) return smallGradInput(rt, [dy, weight], dx, attrs);
   if (!rt.call("conv2d_winograd_fits", plan)) return false;
-  const filters = packFilters(rt, plan, weight, attrs, true);
+  const groups = attrs.groups as number;
+  const [rows, k] = [weight.shape[1], weight.shape[0] / groups];
+  const name = "conv2d_winograd_grad_input_filters_f32";
+  const frequencies = rt.call("conv2d_winograd_grad_input_frequencies");
+  const filters = packFilters(rt, name, plan, weight, groups, frequencies, rows, k);
   const args = [plan, rt.dense(dy), filters, rt.pointer(dx)];
   const jobs = rt.call("conv2d_winograd_grad_input_jobs", plan);
   rt.parallel("conv2d_winograd_grad_input_f32", jobs, 1, args);
-  return true;
-}
-
-/** dx as the convolution of dy with the filters turned round, by F(2 × 2, 3 × 3). */
-function smallGradInput(
-  rt: Runtime,
-  [dy, weight]: readonly View[],
-  dx: View,
-  attrs: Attrs,
-): boolean {
-  const padding = (attrs.padding as Pair).map((before) => 2 - before);
-  if (padding[0] < 0 || padding[1] < 0) return false;
-  const groups = attrs.groups as number;
-  const [images, all, height, width] = dy.shape;
-  const filters = weight.shape[1];
-  const channels = all / groups;
-  const plan = rt.scratch(64);
-  const extents = [height, width, dx.shape[2], dx.shape[3], 3, 3];
-  rt.call(
-    "conv2d_plan",
-    plan,
-    images,
-    channels,
-    filters,
-    groups,
-    ...extents,
-    1,
-    1,
-    ...padding,
-    1,
-    1,
-  );
-  if (!rt.call("conv2d_winograd2_fits", plan)) return false;
-  const tile = rt.call("gemm_rows");
-  const packed = rt.scratch(groups * 16 * Math.ceil(filters / tile) * tile * channels * 4);
-  const grain = Math.ceil(FILTER_JOB / (filters * 16));
-  rt.parallel("conv2d_winograd2_filters_f32", all, grain, [plan, rt.dense(weight), packed]);
-  const args = [plan, rt.dense(dy), packed, rt.pointer(dx)];
-  rt.parallel("conv2d_winograd2_f32", rt.call("conv2d_winograd2_jobs", plan), 1, args);
   return true;
 }
 
