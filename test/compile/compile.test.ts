@@ -108,7 +108,6 @@ function train(task: Task, device: DeviceName, compiled: boolean): number[][] {
       const step = compiled ? compile(plain) : plain;
       const losses = batches.map(([x, y]) => scope(() => step(x, y).itemSync()));
       if (compiled) {
-        // Before the first step no parameter had a gradient: the second call captures again.
         assert.is((step as { captures?: number }).captures, 1);
         (step as { dispose?(): void }).dispose!();
       }

@@ -321,6 +321,12 @@ const products: readonly Subject[] = [
   ),
   product(
     "conv2d",
+    (x, w, b) => rl.conv2d(x, w, b, { padding: 1 }),
+    [[4, 32, 14, 14], [32, 32, 3, 3], [32]],
+    { call: "by Winograd's transforms", ...ulp("conv2d", 576) },
+  ),
+  product(
+    "conv2d",
     (x, w) => rl.conv2d(x, w, null, { groups: 16 }),
     [
       [2, 16, 14, 14],
