@@ -1,14 +1,14 @@
 /** `compile(step)`: one run of a training step is captured, and its kernel calls made again. */
 import { Arena } from "./arena.ts";
 import { copy } from "./autograd.ts";
-import type { Attrs, Backend } from "./backend/backend.ts";
+import type { Attrs } from "./backend/backend.ts";
 import type { Gradients } from "./capture.ts";
 import { Capture, currentCapture, modes, placeGradients } from "./capture.ts";
 import { backendOf } from "./device.ts";
 import { ValueError } from "./errors.ts";
 import { isTraced } from "./op.ts";
 import { currentScope, runScoped } from "./scope.ts";
-import { formatShape } from "./shape.ts";
+import { sameShape } from "./shape.ts";
 import { isRecording } from "./tape.ts";
 import { empty, Tensor } from "./tensor.ts";
 
@@ -62,21 +62,19 @@ export function compile<Args extends readonly unknown[], Result>(
   let captures = 0;
   const call = (...args: Args): Result => {
     if (currentCapture() !== null || isTraced()) return fn(...args);
-    const tensors: Tensor[] = [];
-    const key = describeArguments(args, tensors);
-    const backend = tensors.length > 0 ? tensors[0].backend : backendOf();
-    let at = programs.findIndex((program) => program.key === key && program.holds(backend));
-    if (at < 0) {
-      captures++;
-      const [made, result] = capture(fn, args, tensors, key, backend);
-      programs.push(made);
-      if (programs.length > MOST_PROGRAMS) programs.shift()!.dispose();
-      return result as Result;
+    // The one used last comes first.
+    for (let i = programs.length - 1; i >= 0; i--) {
+      const tensors: Tensor[] = [];
+      const program = programs[i];
+      if (!program.fits(args, tensors)) continue;
+      if (i < programs.length - 1) programs.push(...programs.splice(i, 1));
+      return program.replay(tensors) as Result;
     }
-    const program = programs[at];
-    for (; at < programs.length - 1; at++) programs[at] = programs[at + 1];
-    programs[at] = program;
-    return program.replay(tensors) as Result;
+    captures++;
+    const [made, result] = capture(fn, args);
+    programs.push(made);
+    if (programs.length > MOST_PROGRAMS) programs.shift()!.dispose();
+    return result as Result;
   };
   const dispose = (): void => {
     for (const program of programs.splice(0)) program.dispose();
@@ -88,32 +86,37 @@ export function compile<Args extends readonly unknown[], Result>(
 
 /** One captured run. */
 class Captured {
-  readonly key: string;
   private readonly capture: Capture;
   private readonly arena: Arena;
+  /** The arguments, with tensors in the arena. */
+  private readonly args: unknown;
   private readonly slots: readonly Tensor[];
+  private readonly modes = modes();
+  private readonly recording = isRecording();
   /** What the function returned, with tensors in the arena. */
   private readonly result: unknown;
   private readonly grads: Gradients;
 
   constructor(
-    key: string,
     captured: Capture,
     arena: Arena,
+    args: unknown,
     slots: readonly Tensor[],
     result: unknown,
   ) {
-    this.key = key;
     this.capture = captured;
     this.arena = arena;
+    this.args = args;
     this.slots = slots;
     this.result = result;
     this.grads = captured.gradients();
   }
 
-  /** Would the function do the same again? */
-  holds(backend: Backend): boolean {
-    if (backend !== this.capture.backend) return false;
+  /** Would the function do the same with these arguments? Collects their tensors. */
+  fits(args: unknown, tensors: Tensor[]): boolean {
+    if (this.modes !== modes() || this.recording !== isRecording()) return false;
+    if (!matches(this.args, args, tensors)) return false;
+    if (tensors.length === 0 && backendOf() !== this.capture.backend) return false;
     for (const [x, storage] of this.capture.outside) {
       if (x.disposed || x.storage !== storage) return false;
     }
@@ -145,13 +148,10 @@ class Captured {
 }
 
 /** Runs the function with its kernel calls noted; also its result, in the surrounding scope. */
-function capture(
-  fn: (...args: never[]) => unknown,
-  args: readonly unknown[],
-  tensors: readonly Tensor[],
-  key: string,
-  backend: Backend,
-): [Captured, unknown] {
+function capture(fn: (...args: never[]) => unknown, args: readonly unknown[]): [Captured, unknown] {
+  const tensors: Tensor[] = [];
+  eachTensor(args, (x) => tensors.push(x));
+  const backend = tensors.length > 0 ? tensors[0].backend : backendOf();
   const arena = new Arena(backend);
   const since = runScoped("compile", () => currentScope()!.number);
   const captured = new Capture(backend, arena, since);
@@ -165,7 +165,7 @@ function capture(
       const made = captured.during(() => fn(...inside));
       return mapTensors(made, (x) => x.alias(), refuseResult);
     });
-    return [new Captured(key, captured, arena, slots, result), copied(result)];
+    return [new Captured(captured, arena, inside, slots, result), copied(result)];
   } catch (error) {
     for (const slot of slots) slot.dispose();
     eachTensor(result, (x) => x.dispose());
@@ -199,12 +199,13 @@ function refuseResult(value: unknown): never {
 
 /** New tensors in the innermost scope with the values of those in the arena. */
 function copied(result: unknown): unknown {
-  if (result === undefined) return undefined;
-  return mapTensors(result, (x) => {
-    const copy_ = empty(x.backend, x.shape, x.dtype, x.label);
-    if (x.size > 0) x.backend.run(copy, [x], [copy_], noAttrs);
-    return copy_;
-  });
+  return mapTensors(result, copyOf);
+}
+
+function copyOf(x: Tensor): Tensor {
+  const made = empty(x.backend, x.shape, x.dtype, x.label);
+  if (x.size > 0) x.backend.run(copy, [x], [made], noAttrs);
+  return made;
 }
 
 function isPlain(value: object): boolean {
@@ -235,33 +236,39 @@ function eachTensor(value: unknown, visit: (x: Tensor) => void): void {
   });
 }
 
-const identities = new WeakMap<object, number>();
-let named = 0;
-
-/** What a capture depends on, in words; collects the tensors in the order of `mapTensors`. */
-function describeArguments(args: readonly unknown[], tensors: Tensor[]): string {
-  let key = `${modes()} ${isRecording()}`;
-  const describe = (value: unknown): void => {
-    if (value instanceof Tensor) {
-      tensors.push(value);
-      key += ` ${value.device} ${value.dtype}${formatShape(value.shape)}`;
-    } else if (Array.isArray(value)) {
-      key += " [";
-      value.forEach(describe);
-      key += " ]";
-    } else if (typeof value === "object" && value !== null && isPlain(value)) {
-      key += " {";
-      for (const [name, item] of Object.entries(value)) {
-        key += ` ${name}:`;
-        describe(item);
-      }
-      key += " }";
-    } else if ((typeof value === "object" && value !== null) || typeof value === "function") {
-      const known = identities.get(value) ?? ++named;
-      identities.set(value, known);
-      key += ` #${known}`;
-    } else key += ` ${typeof value} ${String(value)}`;
-  };
-  args.forEach(describe);
-  return key;
+/** Whether `value` has the tensors' shapes, dtypes and devices, and else the content, of `pattern`; collects its tensors. */
+function matches(pattern: unknown, value: unknown, tensors: Tensor[]): boolean {
+  if (pattern instanceof Tensor) {
+    if (!(value instanceof Tensor)) return false;
+    tensors.push(value);
+    return (
+      value.dtype === pattern.dtype &&
+      value.backend === pattern.backend &&
+      sameShape(value.shape, pattern.shape)
+    );
+  }
+  if (typeof pattern !== "object" || pattern === null) return Object.is(pattern, value);
+  if (typeof value !== "object" || value === null) return false;
+  if (Array.isArray(pattern)) {
+    if (!Array.isArray(value) || value.length !== pattern.length) return false;
+    for (let i = 0; i < pattern.length; i++) {
+      if (!matches(pattern[i], value[i], tensors)) return false;
+    }
+    return true;
+  }
+  if (!isPlain(pattern)) return pattern === value;
+  if (!isPlain(value)) return false;
+  const names = Object.keys(pattern);
+  return (
+    names.length === Object.keys(value).length &&
+    names.every(
+      (name) =>
+        name in value &&
+        matches(
+          (pattern as Record<string, unknown>)[name],
+          (value as Record<string, unknown>)[name],
+          tensors,
+        ),
+    )
+  );
 }
