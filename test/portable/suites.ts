@@ -13,6 +13,9 @@ const { backend, init } = await import("../../src/index.ts");
 const files: Record<string, () => Promise<unknown>> = {
   "ops/ops.test.ts": () => import("../ops/ops.test.ts"),
   "autograd.test.ts": () => import("../autograd.test.ts"),
+  "compile/compile.test.ts": () => import("../compile/compile.test.ts"),
+  "nn/sequence.test.ts": () => import("../nn/sequence.test.ts"),
+  "ops/attention.test.ts": () => import("../ops/attention.test.ts"),
   "memory.test.ts": () => import("../memory.test.ts"),
   "errors.test.ts": () => import("../errors.test.ts"),
   "nn/module.test.ts": () => import("../nn/module.test.ts"),
