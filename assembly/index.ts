@@ -11,6 +11,7 @@ export * from "./wrapper";
 export * from "./map-arithmetic";
 export * from "./map-power";
 export * from "./map-elementary";
+export * from "./inverse-trig";
 export * from "./map-activation";
 export * from "./map-integer";
 export * from "./zip-arithmetic";

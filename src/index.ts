@@ -108,6 +108,7 @@ export type { DropoutOptions } from "./ops/random.ts";
 export { dropout } from "./ops/random.ts";
 export type { RecurrentState, RecurrentWeights, SequenceOptions } from "./ops/recurrent.ts";
 export { gru } from "./ops/gru.ts";
+export { acos, asin, atan, atan2 } from "./ops/inverse-trig.ts";
 export { lstm } from "./ops/lstm.ts";
 export { rnn } from "./ops/rnn.ts";
 export * from "./ops/rearrange.ts";

@@ -6,6 +6,7 @@
 export { powerOfTwo } from "./bits.ts";
 export { erf, erfc, normalCdf, normalDensity } from "./erf.ts";
 export { exp, expm1 } from "./exp.ts";
+export { acos, asin, atan, atan2 } from "./inverse-trig.ts";
 export { log, log10, log1p, log2 } from "./log.ts";
 export { logOnePlusExp, sigmoid, tanh } from "./logistic.ts";
 export { pow } from "./pow.ts";

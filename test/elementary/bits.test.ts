@@ -21,6 +21,10 @@ const pinned: Record<string, string> = {
   cos: "ab4be127",
   tan: "1487d86e",
   cosPi: "3742234b",
+  asin: "59735b0f",
+  acos: "e274de88",
+  atan: "2306a3a0",
+  atan2: "3996f92e",
   tanh: "c123fd1b",
   sigmoid: "655956e7",
   logOnePlusExp: "d4419d37",
@@ -72,8 +76,8 @@ bits("log2 and log10 are exact for whole powers", () => {
 });
 
 bits("neighbouring arguments keep their order, also where tables change over", () => {
-  const { exp, expm1, log, log1p, tanh, sigmoid, erf } = elementary;
-  for (const f of [exp, expm1, log, log1p, tanh, sigmoid, erf]) {
+  const { atan, exp, expm1, log, log1p, tanh, sigmoid, erf } = elementary;
+  for (const f of [atan, exp, expm1, log, log1p, tanh, sigmoid, erf]) {
     for (let i = 0; i < 300; i++) {
       const middle = 0.25 + i / 128;
       let before = -Infinity;
@@ -89,7 +93,13 @@ bits("neighbouring arguments keep their order, also where tables change over", (
 bits("odd and even functions are", () => {
   for (let i = 1; i < 200; i++) {
     const x = (i * i * Math.PI) / 700;
-    for (const f of [elementary.sin, elementary.tan, elementary.tanh, elementary.erf]) {
+    for (const f of [
+      elementary.sin,
+      elementary.tan,
+      elementary.atan,
+      elementary.tanh,
+      elementary.erf,
+    ]) {
       assert.is(f(-x), -f(x));
     }
     for (const f of [elementary.cos, elementary.cosPi, elementary.normalDensity]) {

@@ -67,6 +67,14 @@ const logarithm = ranges(0.51, {
   "½ to 2": between(0.5, 2),
 });
 
+/** Where √(1 − x²) loses digits. */
+const besideOne = {
+  "beside ±1": (random: Random): number => {
+    const x = 1 - sizes(-53, -3, false)(random);
+    return random() < 0.5 ? -x : x;
+  },
+};
+
 export const functions: readonly Function[] = [
   {
     name: "exp",
@@ -104,6 +112,48 @@ export const functions: readonly Function[] = [
     name: "cosPi",
     f: elementary.cosPi,
     ranges: ranges(0.54, { "-4 to 4": between(-4, 4), "small numbers": sizes(-30, -1) }),
+  },
+  {
+    name: "asin",
+    f: elementary.asin,
+    ranges: ranges(0.51, {
+      "small numbers": sizes(-60, 0),
+      "-1 to 1": between(-1, 1),
+      ...besideOne,
+    }),
+  },
+  {
+    name: "acos",
+    f: elementary.acos,
+    ranges: ranges(0.51, {
+      "small numbers": sizes(-60, 0),
+      "-1 to 1": between(-1, 1),
+      ...besideOne,
+    }),
+  },
+  {
+    name: "atan",
+    f: elementary.atan,
+    ranges: ranges(0.51, {
+      "small numbers": sizes(-60, 0),
+      "large numbers": sizes(0, 60),
+      "-4 to 4": between(-4, 4),
+    }),
+  },
+  {
+    name: "atan2",
+    f: elementary.atan2,
+    ranges: [
+      { of: "around the circle", bound: 0.51, draw: between(-1, 1), second: between(-1, 1) },
+      { of: "every size", bound: 0.51, draw: sizes(-1000, 1000), second: sizes(-20, 20) },
+      { of: "large and small", bound: 0.51, draw: sizes(1000, 1023), second: sizes(990, 1023) },
+      {
+        of: "next to nothing",
+        bound: 0.51,
+        draw: sizes(-1074, -1040),
+        second: sizes(-1074, -1040),
+      },
+    ],
   },
   {
     name: "tanh",

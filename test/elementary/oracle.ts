@@ -77,6 +77,7 @@ const PI_BITS = 1500;
 const PI = 16n * arctanInverse(5n, PI_BITS) - 4n * arctanInverse(239n, PI_BITS);
 const pi: Real = { m: PI, e: -PI_BITS };
 
+/** ⌊√n⌋ */
 function squareRoot(n: bigint): bigint {
   let root = 1n << BigInt(Math.ceil(bitsOf(n) / 2));
   for (;;) {
@@ -168,6 +169,44 @@ export function tanh(x: Real): Real {
   const e = expm1(mul(two, x));
   return div(e, add(e, two));
 }
+
+/** To P bits: √x, x > 0. */
+function root({ m, e }: Real): Real {
+  const up = 2 * P + (e & 1);
+  return short({ m: squareRoot(m << BigInt(up)), e: (e - up) / 2 });
+}
+
+/** Three times halved, then the series of the small angle. */
+export function atan(x: Real): Real {
+  if (x.m < 0n) return negate(atan(negate(x)));
+  if (x.m === 0n) return x;
+  if (bitsOf(x.m) + x.e > 1) {
+    return add(short({ m: pi.m, e: pi.e - 1 }), negate(atan(div(one, x))));
+  }
+  let small = x;
+  for (let k = 0; k < 3; k++) {
+    small = div(small, add(one, root(short(add(one, mul(small, small))))));
+  }
+  const square = mul(small, small);
+  let power = small;
+  let sum = small;
+  for (let n = 3; bitsOf(power.m) + power.e > bitsOf(small.m) + small.e - P; n += 2) {
+    power = negate(mul(power, square));
+    sum = short(add(sum, div(power, { m: BigInt(n), e: 0 })));
+  }
+  return { m: sum.m, e: sum.e + 3 };
+}
+
+/** The angle of the point (x, y). */
+export function atan2(y: Real, x: Real): Real {
+  if (x.m === 0n) return { m: y.m < 0n ? -pi.m : pi.m, e: pi.e - 1 };
+  const slope = atan(div(y, x));
+  return x.m > 0n ? slope : add(slope, y.m < 0n ? negate(pi) : pi);
+}
+
+const leg = (x: Real): Real => root(add(one, { m: -x.m * x.m, e: 2 * x.e }));
+export const asin = (x: Real): Real => atan2(x, leg(x));
+export const acos = (x: Real): Real => atan2(leg(x), x);
 
 /** erf x · 2^precision = 2/√π e^(-x²) Σ 2^k x^(2k+1) / (1 · 3 ⋯ (2k+1)): positive terms. */
 function erfFixed(x: Real, precision: number): bigint {

@@ -116,6 +116,48 @@ const table: readonly [f: (x: number) => number, values: Values][] = [
     ],
   ],
   [
+    elementary.asin,
+    [
+      [0, 0],
+      [-0, -0],
+      [tiny, tiny],
+      [1, PI / 2],
+      [-1, -PI / 2],
+      [0.5, 0.5235987755982989],
+      [1.0000000000000002, NaN],
+      [-inf, NaN],
+      [NaN, NaN],
+    ],
+  ],
+  [
+    elementary.acos,
+    [
+      [0, PI / 2],
+      [-0, PI / 2],
+      [tiny, PI / 2],
+      [1, 0],
+      [-1, PI],
+      [0.5, 1.0471975511965979],
+      [-1.0000000000000002, NaN],
+      [inf, NaN],
+      [NaN, NaN],
+    ],
+  ],
+  [
+    elementary.atan,
+    [
+      [0, 0],
+      [-0, -0],
+      [tiny, tiny],
+      [1, PI / 4],
+      [-1, -PI / 4],
+      [1e300, PI / 2],
+      [inf, PI / 2],
+      [-inf, -PI / 2],
+      [NaN, NaN],
+    ],
+  ],
+  [
     elementary.tanh,
     [
       [0, 0],
@@ -204,6 +246,44 @@ for (const [f, values] of table) {
     });
   }
 }
+
+special("atan2: special values as in C, annex F", () => {
+  const rows: [y: number, x: number, result: number][] = [
+    [0, 1, 0],
+    [-0, 1, -0],
+    [0, 0, 0],
+    [-0, 0, -0],
+    [0, -0, PI],
+    [-0, -0, -PI],
+    [0, -1, PI],
+    [-0, -1, -PI],
+    [1, 0, PI / 2],
+    [-1, -0, -PI / 2],
+    [tiny, tiny, PI / 4],
+    [tiny, -tiny, (3 * PI) / 4],
+    [tiny, -1, PI],
+    [1, inf, 0],
+    [-1, inf, -0],
+    [1, -inf, PI],
+    [-1, -inf, -PI],
+    [inf, 1, PI / 2],
+    [-inf, -1, -PI / 2],
+    [inf, inf, PI / 4],
+    [-inf, inf, -PI / 4],
+    [inf, -inf, (3 * PI) / 4],
+    [-inf, -inf, (-3 * PI) / 4],
+    [1e308, 1e308, PI / 4],
+    [1e-300, 1e300, 0],
+    [1e300, -1e-300, PI / 2],
+    [NaN, 1, NaN],
+    [1, NaN, NaN],
+    [NaN, inf, NaN],
+  ];
+  for (const [y, x, result] of rows) {
+    const found = elementary.atan2(y, x);
+    assert.ok(Object.is(found, result), `atan2(${y}, ${x}) = ${found}, not ${result}`);
+  }
+});
 
 special("pow: special values as in C, annex F", () => {
   const rows: [x: number, y: number, result: number][] = [

@@ -1,7 +1,7 @@
 /** Elementary functions: the largest errors, in ulp, against float64; special values. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { erf } from "../../src/elementary/index.ts";
+import { atan2, erf } from "../../src/elementary/index.ts";
 import { Cpu, ulps } from "./cpu.ts";
 import { Numbers } from "./runtime.ts";
 
@@ -34,6 +34,12 @@ const rows: [string, (x: number) => number, number, number, number][] = [
   ["cos", Math.cos, -10, 10, 0.6],
   ["cos", Math.cos, -1e9, 1e9, 0.6],
   ["tan", Math.tan, -10, 10, 2],
+  ["asin", Math.asin, -1, 1, 0.51],
+  ["acos", Math.acos, -1, 1, 0.51],
+  ["acos", Math.acos, 0.9999, 1, 0.51],
+  ["atan", Math.atan, -10, 10, 0.51],
+  ["atan", Math.atan, -1e-3, 1e-3, 0.51],
+  ["atan", Math.atan, -1e6, 1e6, 0.51],
   ["tanh", Math.tanh, -10, 10, 2.5],
   ["tanh", Math.tanh, -0.1, 0.1, 2.5],
   ["sigmoid", sigmoid, -80, 20, 2.5],
@@ -91,6 +97,7 @@ const special = [
   2.5,
 ];
 const inf = Infinity;
+const pi = Math.fround(Math.PI);
 const tiny = Math.fround(1e-45);
 const specials: Record<string, (number | null)[]> = {
   // null: not looked at
@@ -104,6 +111,9 @@ const specials: Record<string, (number | null)[]> = {
   rsqrt: [NaN, 0, NaN, inf, -inf, 1, NaN, null, NaN, null, null, NaN, null, null],
   sin: [NaN, NaN, NaN, 0, -0, null, null, tiny, -tiny, null, null, null, null, null],
   cos: [NaN, NaN, NaN, 1, 1, null, null, 1, 1, 1, null, null, null, null],
+  asin: [NaN, NaN, NaN, 0, -0, pi / 2, -pi / 2, tiny, -tiny, null, NaN, NaN, null, NaN],
+  acos: [NaN, NaN, NaN, pi / 2, pi / 2, 0, pi, pi / 2, pi / 2, null, NaN, NaN, null, NaN],
+  atan: [NaN, pi / 2, -pi / 2, 0, -0, pi / 4, -pi / 4, tiny, -tiny, null, pi / 2, null, null, null],
   tanh: [NaN, 1, -1, 0, -0, null, null, null, null, null, 1, -1, null, null],
   sigmoid: [NaN, 1, 0, 0.5, 0.5, null, null, 0.5, 0.5, 0.5, 1, 0, null, null],
   erf: [NaN, 1, -1, 0, -0, null, null, null, null, null, 1, -1, null, null],
@@ -153,6 +163,25 @@ math("pow follows C", () => {
     let expected = a[i] === 1 ? 1 : a[i] === -1 && Math.abs(b[i]) === inf ? 1 : a[i] ** b[i];
     if (Math.abs(expected) < 1e-45) expected = 0;
     assert.ok(ulps(y[i], Math.fround(expected)) <= 1, `${a[i]}^${b[i]} = ${y[i]}, not ${expected}`);
+  }
+});
+
+math("atan2 follows C", () => {
+  const values = [0, -0, 1, -1, 2, -0.5, 1e-45, -1e-45, 1e-30, 1e30, -3e38, inf, -inf, NaN];
+  const pairs = values.flatMap((a) => values.map((b) => [a, b]));
+  const shape = [pairs.length];
+  const a = Float32Array.from(pairs, ([y]) => y);
+  const b = Float32Array.from(pairs, ([, x]) => x);
+  for (const cpu of [strict, fast]) {
+    const inputs = [
+      { data: a, shape },
+      { data: b, shape },
+    ];
+    const [z] = cpu.run({ kind: "zip", wasm: "atan2" }, inputs, [{ shape }]);
+    for (let i = 0; i < a.length; i++) {
+      const expected = Math.fround(atan2(a[i], b[i]));
+      assert.ok(Object.is(z[i], expected), `atan2(${a[i]}, ${b[i]}) = ${z[i]}, not ${expected}`);
+    }
   }
 });
 

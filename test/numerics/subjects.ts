@@ -96,6 +96,9 @@ const elementwise: readonly Subject[] = [
   map("sin", rl.sin, [on(-1000, 1000), both(1e-6, 10)], atol("sin")),
   map("cos", rl.cos, [on(-1000, 1000), both(1e-6, 10)], atol("cos")),
   map("tan", rl.tan, [on(-1000, 1000), both(1e-6, 1.5)], atol("tan")),
+  map("asin", rl.asin, [on(-1, 1), both(1e-6, 1)]),
+  map("acos", rl.acos, [on(-1, 1), both(1e-6, 1)]),
+  map("atan", rl.atan, [both(1e-6, 1e6), on(-4, 4)]),
   map("erf", rl.erf, [on(-5, 5), both(1e-6, 1)], atol("erf")),
   map("abs", rl.abs, ordinary, ulp("abs", 0)),
   map("neg", rl.neg, ordinary, ulp("neg", 0)),
@@ -151,6 +154,7 @@ const pairs: readonly Subject[] = [
   zip("pow", rl.pow, [[log(1e-3, 1e3)], [on(-10, 10)]], ulp("pow", 32)),
   zip("maximum", rl.maximum, [ordinary, ordinary], ulp("max", 0)),
   zip("minimum", rl.minimum, [ordinary, ordinary], ulp("min", 0)),
+  zip("atan2", rl.atan2, [ordinary, ordinary]),
   zip("fmod", rl.fmod, [ordinary, [both(1e-2, 1e2)]], { forward: "largest", backward: "terms" }),
   zip("remainder", rl.remainder, [ordinary, [both(1e-2, 1e2)]], {
     forward: "largest",

@@ -67,10 +67,13 @@ function cast(x: Tensor, type: string): Tensor {
 
 export const elementwise: Operators = {
   Abs: map(rl.abs),
+  Acos: map(rl.acos),
   Acosh: map(rl.acosh),
   Add: zip(rl.add),
   And: zip(rl.logicalAnd),
+  Asin: map(rl.asin),
   Asinh: map(rl.asinh),
+  Atan: map(rl.atan),
   Atanh: map(rl.atanh),
   Cast: (node) => cast(node.x(), typeName(node.number("to", 0))),
   CastLike: (node) => node.x().to(node.x(1).dtype),
