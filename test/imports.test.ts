@@ -35,6 +35,7 @@ const layers: { names: string[]; together?: true }[] = [
   },
   { names: ["files"] },
   { names: ["backend/reference", "backend/wasm", "backend/webgpu"] },
+  { names: ["backend/layout"] },
   { names: ["backend/backend"] },
   { names: ["shape", "errors", "debug", "elementary"], together: true },
 ];

@@ -1,7 +1,7 @@
 /** Launchers of kinds `attention` and `attentionGrad`. */
 import type { Attrs, View } from "../../backend.ts";
+import { collapse } from "../../layout.ts";
 import type { Launcher, Runtime } from "../runtime.ts";
-import { collapse } from "./layout.ts";
 
 /** Multiply-adds a thread takes at a time at least: about 5 µs of work. */
 const JOB = 1 << 17;

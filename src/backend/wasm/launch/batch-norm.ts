@@ -1,8 +1,8 @@
 /** Launchers of kinds `batchMoments`, `batchNorm` and `batchNormGrad`. */
 import type { View } from "../../backend.ts";
+import { around } from "../../layout.ts";
 import type { Launcher } from "../runtime.ts";
 import { fillWith } from "./movement.ts";
-import { around } from "./reduce.ts";
 
 /** Elements a thread takes at a time: 10 µs of work or more. */
 const WORK = 8192;

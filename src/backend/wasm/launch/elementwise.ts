@@ -1,8 +1,9 @@
 /** Launchers of kinds `map`, `zip`, `where` and `accumulate`. */
 import type { Attrs, Kernel, View } from "../../backend.ts";
+import { broadcastTo, collapse } from "../../layout.ts";
 import { broadcastStrides, isContiguous, sameShape, stridesOf } from "../../../shape.ts";
 import type { Launcher, Runtime } from "../runtime.ts";
-import { broadcastTo, collapse, exportName, writeLayout } from "./layout.ts";
+import { exportName, writeLayout } from "./layout.ts";
 
 /** Elements a thread takes at a time: 10 µs of work or more. */
 const CHEAP = 32768;

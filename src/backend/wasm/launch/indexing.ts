@@ -1,10 +1,10 @@
 /** Launchers of rows and elements by index, running sums and sorted order (assembly/indexing.ts). */
 import type { Attrs, View } from "../../backend.ts";
 import { ValueError } from "../../../errors.ts";
+import { around } from "../../layout.ts";
 import type { Launcher, Runtime } from "../runtime.ts";
 import { suffix } from "./layout.ts";
 import { copy } from "./movement.ts";
-import { around } from "./reduce.ts";
 
 /** Elements a thread takes at a time: 10 µs of work or more. */
 const WORK = 16384;

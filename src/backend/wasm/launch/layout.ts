@@ -1,38 +1,7 @@
-/** Strided views as kernels want them: dimensions merged, and written to memory (assembly/layout.ts). */
-import type { DType, Kernel, View } from "../../backend.ts";
-import type { Shape, Strides } from "../../../shape.ts";
-import { broadcastStrides } from "../../../shape.ts";
+/** Layouts written to memory (assembly/layout.ts), and the names of exports. */
+import type { DType, Kernel } from "../../backend.ts";
+import type { Layout } from "../../layout.ts";
 import type { Runtime } from "../runtime.ts";
-
-/** Extents and the strides of each array, outermost first; at least one dimension. */
-export interface Layout {
-  readonly shape: number[];
-  readonly strides: number[][];
-}
-
-/** Drops extents of 1 and merges neighbours that all arrays step through evenly. */
-export function collapse(shape: Shape, strides: readonly Strides[]): Layout {
-  const extents: number[] = [];
-  const merged = strides.map((): number[] => []);
-  for (let d = 0; d < shape.length; d++) {
-    const extent = shape[d];
-    if (extent === 1) continue;
-    const last = extents.length - 1;
-    let even = last >= 0;
-    for (let k = 0; even && k < strides.length; k++) {
-      even = merged[k][last] === strides[k][d] * extent;
-    }
-    if (even) extents[last] *= extent;
-    else extents.push(extent);
-    const at = extents.length - 1;
-    for (let k = 0; k < strides.length; k++) merged[k][at] = strides[k][d];
-  }
-  if (extents.length === 0) {
-    extents.push(1);
-    for (const list of merged) list.push(1);
-  }
-  return { shape: extents, strides: merged };
-}
 
 /** Writes a layout of up to three arrays to scratch memory. */
 export function writeLayout(rt: Runtime, { shape, strides }: Layout): number {
@@ -42,12 +11,6 @@ export function writeLayout(rt: Runtime, { shape, strides }: Layout): number {
     rt.call("set_dimension", at, d, shape[d], a[d], b[d], c[d]);
   }
   return at;
-}
-
-/** The view read as if it had that shape. */
-export function broadcastTo(view: View, shape: Shape, size: number): View {
-  const strides = broadcastStrides(view.shape, view.strides, shape);
-  return { ...view, shape, strides, size };
 }
 
 /** What exports call the types. */

@@ -1,9 +1,10 @@
 /** Launchers of kinds `copy`, `concat`, `cast` and `fill`. */
 import type { DType, View } from "../../backend.ts";
+import type { Layout } from "../../layout.ts";
+import { collapse } from "../../layout.ts";
 import { isContiguous } from "../../../shape.ts";
 import type { Launcher, Runtime } from "../runtime.ts";
-import type { Layout } from "./layout.ts";
-import { collapse, suffix, writeLayout } from "./layout.ts";
+import { suffix, writeLayout } from "./layout.ts";
 
 /** Elements a thread takes at a time: 10 µs of work or more. */
 const GRAIN = 16384;

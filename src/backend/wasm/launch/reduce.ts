@@ -1,5 +1,6 @@
 /** Launchers of kinds `reduce` and `argreduce`: chains of reductions of [outer, n, inner] over n. */
 import type { DType, Kernel, View } from "../../backend.ts";
+import { around } from "../../layout.ts";
 import type { Shape } from "../../../shape.ts";
 import { isContiguous, stridesOf } from "../../../shape.ts";
 import type { Launcher, Runtime } from "../runtime.ts";
@@ -166,16 +167,3 @@ export const argreduce: Launcher = (rt, kernel, [x], [y], attrs) => {
   const name = exportName(kernel, x.dtype, inner > 1 ? "_cols" : "_rows");
   rt.parallel(name, outer * inner, Math.ceil(WORK / 4 / n), args);
 };
-
-/** [outer, n, inner] around a dimension; everything in n without one. */
-export function around(
-  x: View,
-  dim: number | undefined,
-): { outer: number; n: number; inner: number } {
-  if (dim === undefined || x.shape.length === 0) return { outer: 1, n: x.size, inner: 1 };
-  let outer = 1;
-  let inner = 1;
-  for (let d = 0; d < dim; d++) outer *= x.shape[d];
-  for (let d = dim + 1; d < x.shape.length; d++) inner *= x.shape[d];
-  return { outer, n: x.shape[dim], inner };
-}

@@ -1,6 +1,6 @@
 /** Launcher of kind `resample`: a banded matrix along one dimension. */
+import { around } from "../../layout.ts";
 import type { Launcher } from "../runtime.ts";
-import { around } from "./reduce.ts";
 
 /** Multiply-adds a thread takes at a time: 10 µs of work or more. */
 const WORK = 8192;

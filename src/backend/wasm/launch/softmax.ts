@@ -1,7 +1,7 @@
 /** Launchers of kinds `softmax`, `softmaxGrad`, `crossEntropy` and `crossEntropyGrad`. */
 import { ValueError } from "../../../errors.ts";
+import { around } from "../../layout.ts";
 import type { Launcher } from "../runtime.ts";
-import { around } from "./reduce.ts";
 
 /** Elements a thread takes at a time: 10 µs of work or more. */
 const WORK = 8192;
