@@ -98,13 +98,15 @@ export function backwardFrom(
   const scope = openScope("backward");
   try {
     withRecording(false, () => {
-      roots.forEach((root, i) => {
-        const seed = gradients[i] ?? filled(root, 1);
-        const node = root.node as Node | null;
-        if (node === null) addToLeaf(root, seed, scope);
-        else node.grad = node.grad === null ? seed.alias() : summed(node.grad, seed);
-      });
-      for (const node of nodes) step(node, options.retainGraph ?? false);
+      for (let i = 0; i < roots.length; i++) {
+        const seed = gradients[i] ?? filled(roots[i], 1);
+        const node = roots[i].node as Node | null;
+        if (node === null) addToLeaf(roots[i], seed, scope);
+        else node.grad = node.grad === null ? taken(seed, scope) : summed(node.grad, seed);
+      }
+      const temporaries = openScope("vjp");
+      for (const node of nodes) step(node, temporaries, options.retainGraph ?? false);
+      temporaries.end();
     });
     scope.end();
   } catch (error) {
@@ -131,8 +133,8 @@ function collect(roots: readonly Tensor[]): Node[] {
   }
   for (let node = pending.pop(); node !== undefined; node = pending.pop()) {
     nodes.push(node);
-    for (const input of node.inputs) {
-      const parent = input.node as Node | null;
+    for (let i = 0; i < node.inputs.length; i++) {
+      const parent = node.inputs[i].node as Node | null;
       if (parent === null || parent.visited) continue;
       parent.visited = true;
       pending.push(parent);
@@ -151,16 +153,19 @@ function collect(roots: readonly Tensor[]): Node[] {
   // Consuming a node lets go of its parents; they must outlast that until it is their turn.
   for (const node of nodes) node.hold();
   if (debug.level >= 3) log(3, `backward through ${nodes.length} nodes`);
-  return nodes.sort((a, b) => b.id - a.id);
+  // Chains come in order; sorting them all the same costs as much as recording an operation.
+  let sorted = true;
+  for (let i = 1; i < nodes.length; i++) sorted &&= nodes[i - 1].id > nodes[i].id;
+  return sorted ? nodes : nodes.sort((a, b) => b.id - a.id);
 }
 
 /** One node: from its output's gradient to those of its inputs. */
-function step(node: Node, retainGraph: boolean): void {
+function step(node: Node, scope: Scope, retainGraph: boolean): void {
   const dy = node.grad;
   node.grad = null;
   if (dy !== null) {
     try {
-      propagate(node, dy);
+      propagate(node, dy, scope);
     } finally {
       dy.dispose(); // also when there is no memory for the gradients
     }
@@ -168,8 +173,8 @@ function step(node: Node, retainGraph: boolean): void {
   if (!retainGraph) node.consume();
 }
 
-function propagate(node: Node, dy: Tensor): void {
-  const scope = openScope("vjp");
+/** `scope` is the innermost one, and is left empty. */
+function propagate(node: Node, dy: Tensor, scope: Scope): void {
   const output = node.retainFor;
   if (output !== null && !output.disposed) addToLeaf(output, dy, scope);
   node.reviveSaved();
@@ -186,7 +191,7 @@ function propagate(node: Node, dy: Tensor): void {
     }
     parent.grad = parent.grad === null ? taken(grad, scope) : summed(parent.grad, grad);
   }
-  scope.end();
+  scope.clear();
 }
 
 /** The tensor itself, out of the scope, if it is a temporary of it; else a new handle on it. */

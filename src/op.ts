@@ -160,11 +160,19 @@ export function runInPlace<A extends object>(
   outputs: readonly Tensor[],
   attrs: A,
 ): void {
-  for (const input of inputs) if (input.disposed) input.checkAlive(kernel.name);
-  for (const output of outputs) if (output.disposed) output.checkAlive(kernel.name);
-  commonBackend(kernel.name, inputs.length === 0 ? outputs : [...outputs, ...inputs]);
+  const { backend } = outputs[0];
+  let together = true;
+  for (let i = 0; i < inputs.length; i++) {
+    if (inputs[i].disposed) inputs[i].checkAlive(kernel.name);
+    together &&= inputs[i].backend === backend;
+  }
+  for (let i = 0; i < outputs.length; i++) {
+    if (outputs[i].disposed) outputs[i].checkAlive(kernel.name);
+    together &&= outputs[i].backend === backend;
+  }
+  if (!together) commonBackend(kernel.name, [...outputs, ...inputs]);
   execute(kernel, inputs, outputs, attrs as unknown as Attrs, true);
-  for (const output of outputs) output.storage.version++;
+  for (let i = 0; i < outputs.length; i++) outputs[i].storage.version++;
 }
 
 /** Another view of the same memory, recorded like any operation. */

@@ -57,7 +57,8 @@ export class Scope {
 
   /** Moves every tensor found in arrays and plain objects to the surrounding scope. */
   keepAll(value: unknown): void {
-    keepIn(this, value, new Set());
+    if (value instanceof Scoped) this.keep(value);
+    else if (typeof value === "object" && value !== null) keepIn(this, value, new Set());
   }
 
   /** Releases all items. Ending a scope twice does nothing. */
@@ -82,6 +83,12 @@ export class Scope {
   private release(): void {
     this.ended = true;
     current = this.parent;
+    const released = this.clear();
+    if (released > 0 && debug.level >= 3) log(3, `${this} ended: ${released} tensors released`);
+  }
+
+  /** Releases all items and says how many; the scope goes on. */
+  clear(): number {
     const items = this.items;
     let released = 0;
     for (let i = 0; i < items.length; i++) {
@@ -91,7 +98,7 @@ export class Scope {
       }
     }
     items.length = 0;
-    if (released > 0 && debug.level >= 3) log(3, `${this} ended: ${released} tensors released`);
+    return released;
   }
 
   toString(): string {

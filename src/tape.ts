@@ -29,6 +29,8 @@ export interface Recordable {
   readonly vjp?: Vjp<never>;
 }
 
+const nothing: readonly never[] = [];
+
 let recording = true;
 /** While `tracing` runs: notes who would be on the tape, in place of putting it there. */
 let noted: Set<Tensor> | null = null;
@@ -73,15 +75,20 @@ export class Node implements GraphNode, VjpContext {
     this.inputs = inputs;
     this.saved = saved;
     this.hidden = hidden;
-    const storages: Storage[] = [];
-    const versions: number[] = [];
-    for (let i = 0; i < saved.length; i++) {
-      const storage = saved[i].storage;
-      storages.push(storage.retain());
-      versions.push(storage.version);
+    if (saved.length === 0) {
+      this.storages = nothing;
+      this.versions = nothing;
+    } else {
+      const storages: Storage[] = [];
+      const versions: number[] = [];
+      for (let i = 0; i < saved.length; i++) {
+        const storage = saved[i].storage;
+        storages.push(storage.retain());
+        versions.push(storage.version);
+      }
+      this.storages = storages;
+      this.versions = versions;
     }
-    this.storages = storages;
-    this.versions = versions;
     for (let i = 0; i < inputs.length; i++) inputs[i].node?.hold();
   }
 
@@ -95,18 +102,21 @@ export class Node implements GraphNode, VjpContext {
 
   /** One holder less; frees the node, and what only it held, when it was the last. */
   drop(): void {
-    if (--this.holders > 0) return;
+    if (--this.holders > 0 || this.consumed) return;
     const pending: Node[] = [this];
     for (let node = pending.pop(); node !== undefined; node = pending.pop()) {
-      for (const parent of node.free()) {
-        if (--parent.holders === 0) pending.push(parent);
+      const inputs = node.free();
+      for (let i = 0; i < inputs.length; i++) {
+        const parent = inputs[i].node as Node | null;
+        if (parent !== null && --parent.holders === 0 && !parent.consumed) pending.push(parent);
       }
     }
   }
 
   /** Backward is done with this node: releases what it saved and lets go of its inputs. */
   consume(): void {
-    for (const parent of this.free()) parent.drop();
+    const inputs = this.free();
+    for (let i = 0; i < inputs.length; i++) (inputs[i].node as Node | null)?.drop();
   }
 
   /** Throws when a saved value was overwritten or moved since the forward pass. */
@@ -127,7 +137,9 @@ export class Node implements GraphNode, VjpContext {
 
   /** The saved values as live tensors: those whose scope has ended get new handles. */
   reviveSaved(): void {
-    if (!this.saved.some((tensor) => tensor.disposed)) return;
+    let ended = false;
+    for (let i = 0; i < this.saved.length; i++) ended ||= this.saved[i].disposed;
+    if (!ended) return;
     this.saved = this.saved.map((tensor) => {
       if (!tensor.disposed) return tensor;
       const revived = tensor.alias();
@@ -136,17 +148,16 @@ export class Node implements GraphNode, VjpContext {
     });
   }
 
-  /** Releases everything held; returns the parents that this node held. */
-  private free(): Node[] {
-    if (this.consumed) return [];
+  /** Releases everything held; returns the inputs, whose nodes it held. */
+  private free(): readonly Tensor[] {
+    if (this.consumed) return nothing;
     this.consumed = true;
     for (let i = 0; i < this.storages.length; i++) this.storages[i].release();
     for (let i = 0; i < this.hidden.length; i++) this.hidden[i].dispose();
-    const parents: Node[] = [];
-    for (const input of this.inputs) if (input.node !== null) parents.push(input.node as Node);
-    this.inputs = [];
-    this.saved = [];
-    return parents;
+    const { inputs } = this;
+    this.inputs = nothing;
+    this.saved = nothing;
+    return inputs;
   }
 }
 

@@ -74,7 +74,10 @@ const linearOp = defineOp({
     const dweight = context.needs(1) ? gradientOf(context, 1) : null;
     const hasBias = context.inputs.length > 2 && context.needs(2);
     const dbias = hasBias ? gradientOf(context, 2) : null;
-    const outputs = [dx, dweight, dbias].filter((gradient) => gradient !== null);
+    const outputs: Tensor[] = [];
+    if (dx !== null) outputs.push(dx);
+    if (dweight !== null) outputs.push(dweight);
+    if (dbias !== null) outputs.push(dbias);
     runInPlace(linearGradKernel, [x, weight, dy], outputs, {
       dx: dx !== null,
       dweight: dweight !== null,

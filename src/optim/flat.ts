@@ -144,6 +144,14 @@ export class FlatGroup {
     return runs;
   }
 
+  /** Does a parameter without state have a gradient? */
+  awaitsStart(): boolean {
+    for (let i = 0; i < this.params.length; i++) {
+      if (!this.started[i] && this.params[i].grad !== null) return true;
+    }
+    return false;
+  }
+
   /**
    * Which parameters have a gradient. Those that were assigned by hand are copied into the block;
    * the parameter's `grad` stays what it is.
@@ -172,8 +180,10 @@ export class FlatGroup {
    * of their values at this moment (others start at 0).
    */
   start(active: readonly boolean[], names: readonly string[]): void {
+    let any = false;
+    for (let i = 0; i < active.length; i++) any ||= active[i] && !this.started[i];
+    if (!any) return;
     const fresh = active.map((takesPart, i) => takesPart && !this.started[i]);
-    if (!fresh.includes(true)) return;
     const runs = this.runs(fresh);
     for (const name of names) this.copyRuns(this.values, this.block(name), runs);
     fresh.forEach((isFresh, i) => {

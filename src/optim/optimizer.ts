@@ -190,13 +190,12 @@ export abstract class Optimizer<O extends object = object, C extends object = ob
     if (this.blocks.length === 0) {
       throw new LifetimeError(`${where}: the optimizer was disposed; make a new one`);
     }
-    this.paramGroups.forEach((group, g) => {
-      for (const name in this.spec.options) {
-        checkOption(where, this.spec.options, name, group[name]);
-      }
-      this.spec.check?.(where, group);
+    const { spec, groups } = this;
+    for (let g = 0; g < groups.length; g++) {
+      for (const name in spec.options) checkOption(where, spec.options, name, groups[g][name]);
+      spec.check?.(where, groups[g]);
       this.blocks[g].check(where);
-    });
+    }
   }
 
   /** After the closure, before anything changes: gradients are checked, memory is made. */
@@ -252,8 +251,8 @@ export abstract class Optimizer<O extends object = object, C extends object = ob
   /** Memory for first gradients: if there is none, no group has been stepped yet. */
   private reserve(): void {
     this.eachGroup((group, block) => {
+      if (!block.awaitsStart()) return;
       const fresh = group.params.map((param, i) => param.grad !== null && !block.started[i]);
-      if (!fresh.includes(true)) return;
       for (const key of this.stateKeys(group)) {
         if (key.optional || key.count) continue;
         if (key.shape === undefined) block.block(key.block);
@@ -268,7 +267,7 @@ export abstract class Optimizer<O extends object = object, C extends object = ob
         const { grad } = param;
         if (grad === null) continue;
         grad.checkAlive(where);
-        commonBackend(where, [param, grad]);
+        if (grad.backend !== param.backend) commonBackend(where, [param, grad]);
         if (sameShape(grad.shape, param.shape) && grad.dtype === param.dtype) continue;
         throw new ShapeError(
           `${where}: the gradient is ${grad.dtype} ${formatShape(grad.shape)}; ` +

@@ -95,7 +95,9 @@ export abstract class FusedScheduleFree<O extends AveragingOptions> extends Sche
 
   /** β has changed since y was made: x and z stay, and y moves to its new place between them. */
   private rebase(block: FlatGroup, beta: number): void {
-    const before = this.betas.get(block) ?? beta;
+    const known = this.betas.get(block);
+    if (known === beta) return;
+    const before = known ?? beta;
     this.betas.set(block, beta);
     if (before === beta || !block.started.includes(true)) return;
     const runs = block.runs(block.started);

@@ -91,10 +91,13 @@ export abstract class ScheduleFree<
   protected override update(blocks: readonly FlatGroup[]): void {
     // All scalars first: one that is out of range must not leave half of the groups stepped.
     const steps = this.paramGroups.map((group) => this.nextStep(group));
-    this.paramGroups.forEach((group, g) => {
-      this.stepGroup(group, blocks[g], steps[g]);
-      const { k, weightSum, lrMax, scheduledLr } = steps[g];
-      Object.assign(group, { k, weightSum, lrMax, scheduledLr });
+    this.paramGroups.forEach((group: AveragingCounters & Group<O, C>, g) => {
+      const step = steps[g];
+      this.stepGroup(group, blocks[g], step);
+      group.k = step.k;
+      group.weightSum = step.weightSum;
+      group.lrMax = step.lrMax;
+      group.scheduledLr = step.scheduledLr;
     });
   }
 

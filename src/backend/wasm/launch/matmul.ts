@@ -100,27 +100,30 @@ const overRows: Attrs = { dims: [0] };
 
 /** x, weight, dy → those of dx = dy · weight, dweight = dyᵀ · x, dbias that are asked for */
 const linearGrad: Launcher = (rt, _kernel, [x, weight, dy], outputs, attrs) => {
-  const [m, n] = dy.shape;
-  const k = x.shape[1];
-  const [dyRow, dyColumn] = dy.strides;
-  const gradient = rt.pointer(dy);
+  const rows = dy.strides[0];
+  const columns = dy.strides[1];
   let next = 0;
-  if (attrs.dx) {
-    const dx = outputs[next++];
-    const [bRow, bColumn] = weight.strides;
-    const operands = { aRow: dyRow, aColumn: dyColumn, bRow, bColumn, bias: 0, epilogue: null };
-    const p: Product = { m, n: k, k: n, ...operands };
-    if (dx.size > 0) multiply(rt, p, gradient, rt.pointer(weight), rt.pointer(dx));
-  }
-  if (attrs.dweight) {
-    const dweight = outputs[next++];
-    const [bRow, bColumn] = x.strides;
-    const operands = { aRow: dyColumn, aColumn: dyRow, bRow, bColumn, bias: 0, epilogue: null };
-    const p: Product = { m: n, n: k, k: m, ...operands };
-    if (dweight.size > 0) multiply(rt, p, gradient, rt.pointer(x), rt.pointer(dweight));
-  }
+  if (attrs.dx) gradient(rt, dy, rows, columns, weight, outputs[next++]);
+  if (attrs.dweight) gradient(rt, dy, columns, rows, x, outputs[next++]);
   if (attrs.dbias) reduce(rt, sum, [dy], [outputs[next]], overRows);
 };
+
+/** c [m, n] = dy, or its transpose, of those strides · b */
+function gradient(rt: Runtime, dy: View, aRow: number, aColumn: number, b: View, c: View): void {
+  if (c.size === 0) return;
+  const p: Product = {
+    m: c.shape[0],
+    n: c.shape[1],
+    k: b.shape[0],
+    aRow,
+    aColumn,
+    bRow: b.strides[0],
+    bColumn: b.strides[1],
+    bias: 0,
+    epilogue: null,
+  };
+  multiply(rt, p, rt.pointer(dy), rt.pointer(b), rt.pointer(c));
+}
 
 function single(rt: Runtime, p: Product, a: number, b: number, c: number): void {
   const dot = prefersDot(p);

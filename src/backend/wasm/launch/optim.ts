@@ -1,83 +1,98 @@
 /** Launchers of the fused optimizer steps; all views are dense and as long as the first. */
 import type { View } from "../../backend.ts";
 import type { Launcher, Runtime } from "../runtime.ts";
+import { exportName } from "./layout.ts";
 
 /** Elements a thread takes at a time: about 10 µs of work. */
 const GRAIN = 16384;
 
 const SMALLEST_NORMAL = 2 ** -126;
 
-const pointers = (rt: Runtime, views: readonly View[]): number[] =>
-  views.map((view) => rt.pointer(view));
+/** Of the outputs, and of the gradient after them. */
+function pointers(rt: Runtime, outputs: readonly View[], grad: View | null): number[] {
+  const list: number[] = [];
+  for (let i = 0; i < outputs.length; i++) list.push(rt.pointer(outputs[i]));
+  if (grad !== null) list.push(rt.dense(grad));
+  return list;
+}
 
 /** z → p += weight·(z − p) */
 const lerp: Launcher = (rt, kernel, [z], [p], attrs) => {
   const args = [rt.pointer(p), rt.dense(z), attrs.weight as number];
-  rt.parallel(`${kernel.wasm}_f32`, p.size, GRAIN, args);
+  rt.parallel(exportName(kernel, "float32"), p.size, GRAIN, args);
 };
 
 /** grad → y, z */
 const sgdScheduleFreeStep: Launcher = (rt, kernel, [grad], outputs, attrs) => {
   const { decay, ckp1, yStep, lr } = attrs as Record<string, number>;
-  const args = [...pointers(rt, outputs), rt.dense(grad), decay, ckp1, yStep, lr];
-  rt.parallel(`${kernel.wasm}_f32`, outputs[0].size, GRAIN, args);
+  const args = pointers(rt, outputs, grad);
+  args.push(decay, ckp1, yStep, lr);
+  rt.parallel(exportName(kernel, "float32"), outputs[0].size, GRAIN, args);
 };
 
 /**
- * Denormal second moments are dropped where √v cannot be seen beside eps: below [v, |g|].
+ * Denormal second moments are dropped where √v cannot be seen beside eps: the limits of v and |g|.
  */
-function tiny({ eps, oneMinusBeta2 }: Record<string, number>): [number, number] {
+function pushTiny(args: number[], { eps, oneMinusBeta2 }: Record<string, number>): void {
   const root = eps * 2 ** -25;
   const v = Math.min(SMALLEST_NORMAL, root * root);
-  return [v, oneMinusBeta2 > 0 ? Math.sqrt(v / oneMinusBeta2) : 0];
+  args.push(v, oneMinusBeta2 > 0 ? Math.sqrt(v / oneMinusBeta2) : 0);
 }
 
 /** grad → y, z, v */
 const radamScheduleFreeStep: Launcher = (rt, kernel, [grad], outputs, attrs) => {
   const a = attrs as Record<string, number>;
-  const args = [...pointers(rt, outputs), rt.dense(grad), a.beta2, a.oneMinusBeta2];
-  args.push(a.decay, a.ckp1, a.yStep, a.lr, ...tiny(a));
-  rt.parallel(`${kernel.wasm}_f32`, outputs[0].size, GRAIN, args);
+  const args = pointers(rt, outputs, grad);
+  args.push(a.beta2, a.oneMinusBeta2, a.decay, a.ckp1, a.yStep, a.lr);
+  pushTiny(args, a);
+  rt.parallel(exportName(kernel, "float32"), outputs[0].size, GRAIN, args);
 };
 
 /** grad → y, z, v, and m where there is inner momentum */
 const adamwScheduleFreeStep: Launcher = (rt, kernel, [grad], outputs, attrs) => {
   const a = attrs as Record<string, number>;
   const momentum = outputs.length > 3;
-  const args = [...pointers(rt, outputs), rt.dense(grad)];
+  const args = pointers(rt, outputs, grad);
   if (momentum) args.push(a.momentum, a.oneMinusMomentum, a.invBias1);
   args.push(a.beta2, a.oneMinusBeta2, a.invBias2, a.eps, a.decay, a.ckp1, a.yStep, a.lr);
-  args.push(...tiny(a));
-  const name = momentum ? `${kernel.wasm}_momentum_f32` : `${kernel.wasm}_f32`;
+  pushTiny(args, a);
+  const name = exportName(kernel, "float32", momentum ? "_momentum" : "");
   rt.parallel(name, outputs[0].size, GRAIN, args);
 };
 
 /** grad → y, z, x, m, v */
 const adamcScheduleFreeStep: Launcher = (rt, kernel, [grad], outputs, attrs) => {
   const a = attrs as Record<string, number>;
-  const args = [...pointers(rt, outputs), rt.dense(grad), a.beta1, a.oneMinusBeta1];
-  args.push(a.beta2, a.oneMinusBeta2, a.invBias2, a.eps, a.decay, a.step);
-  args.push(a.keep, a.ckp1, a.beta, a.oneMinusBeta, ...tiny(a));
-  rt.parallel(`${kernel.wasm}_f32`, outputs[0].size, GRAIN, args);
+  const args = pointers(rt, outputs, grad);
+  args.push(a.beta1, a.oneMinusBeta1, a.beta2, a.oneMinusBeta2, a.invBias2, a.eps, a.decay, a.step);
+  args.push(a.keep, a.ckp1, a.beta, a.oneMinusBeta);
+  pushTiny(args, a);
+  rt.parallel(exportName(kernel, "float32"), outputs[0].size, GRAIN, args);
 };
 
 /** p, z */
 const wrapperBefore: Launcher = (rt, kernel, _inputs, outputs, attrs) => {
   const { decay, yDecay, toX } = attrs as Record<string, number>;
-  const args = [...pointers(rt, outputs), decay, yDecay, toX];
-  rt.parallel(`${kernel.wasm}_f32`, outputs[0].size, GRAIN, args);
+  const args = pointers(rt, outputs, null);
+  args.push(decay, yDecay, toX);
+  rt.parallel(exportName(kernel, "float32"), outputs[0].size, GRAIN, args);
 };
 
 /** z → p */
 const wrapperAfter: Launcher = (rt, kernel, [z], [p], attrs) => {
   const { ckp1, toY } = attrs as Record<string, number>;
-  rt.parallel(`${kernel.wasm}_f32`, p.size, GRAIN, [rt.pointer(p), rt.dense(z), ckp1, toY]);
+  rt.parallel(exportName(kernel, "float32"), p.size, GRAIN, [
+    rt.pointer(p),
+    rt.dense(z),
+    ckp1,
+    toY,
+  ]);
 };
 
 /** grad, z, x → two sums for each piece of 4096 elements */
 const polyakSums: Launcher = (rt, kernel, inputs, [sums]) => {
   const args = [...inputs.map((view) => rt.dense(view)), rt.pointer(sums), inputs[0].size];
-  rt.parallel(`${kernel.wasm}_f32`, sums.size / 2, GRAIN / 4096, args);
+  rt.parallel(exportName(kernel, "float32"), sums.size / 2, GRAIN / 4096, args);
 };
 
 export const optimLaunchers: Readonly<Record<string, Launcher>> = {
