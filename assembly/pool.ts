@@ -20,7 +20,8 @@ class Pairs {
 /**
  * y = the largest of each window, index = its place in the plane, row·w + column: the first of
  * several, the first NaN before anything else. Padding is never chosen: a window that holds nothing
- * else (possible with dilation) gives -Infinity and the index -1.
+ * else (possible with dilation) gives -Infinity and the index -1. Where `relu`, y = max(0, the largest), and
+ * the index is -1 where that is not the largest itself: no gradient goes there.
  */
 export function max_pool_f32(
   x: usize,
@@ -38,6 +39,7 @@ export function max_pool_f32(
   padW: i32,
   dilationH: i32,
   dilationW: i32,
+  relu: i32,
   begin: i32,
   end: i32,
 ): void {
@@ -64,6 +66,10 @@ export function max_pool_f32(
             }
           }
         }
+        if (relu && best <= 0) {
+          best = 0;
+          place = -1;
+        }
         store<f32>(y + at, best);
         store<i32>(index + at, place);
         at += 4;
@@ -81,19 +87,30 @@ export function max_pool_2x2_f32(
   w: i32,
   oh: i32,
   ow: i32,
+  relu: i32,
   begin: i32,
   end: i32,
 ): void {
+  // What is at most this becomes 0: nothing, or what is not positive.
+  const floor: f32 = relu ? 0 : NaN;
   for (let plane = begin; plane < end; plane++) {
     for (let row = 0; row < oh; row++) {
       const from = plane * h * w + 2 * row * w;
       const to = (<usize>((plane * oh + row) * ow)) << 2;
-      maxPoolRow(x + ((<usize>from) << 2), y + to, index + to, w, ow, 2 * row * w);
+      maxPoolRow(x + ((<usize>from) << 2), y + to, index + to, w, ow, 2 * row * w, floor);
     }
   }
 }
 
-function maxPoolRow(x: usize, y: usize, index: usize, w: i32, ow: i32, place: i32): void {
+function maxPoolRow(
+  x: usize,
+  y: usize,
+  index: usize,
+  w: i32,
+  ow: i32,
+  place: i32,
+  floor: f32,
+): void {
   const below = (<usize>w) << 2;
   let column = 0;
   let first = i32x4.add(i32x4.splat(place), i32x4(0, 2, 4, 6));
@@ -115,8 +132,9 @@ function maxPoolRow(x: usize, y: usize, index: usize, w: i32, ow: i32, place: i3
     better = v128.or(f32x4.gt(v, best), v128.andnot(F32x4.isNaN(v), F32x4.isNaN(best)));
     best = v128.bitselect(v, best, better);
     at = v128.bitselect(i32x4.add(second, one), at, better);
-    v128.store(y, best);
-    v128.store(index, at);
+    const none = f32x4.le(best, f32x4.splat(floor));
+    v128.store(y, v128.andnot(best, none));
+    v128.store(index, v128.or(at, none));
     first = i32x4.add(first, i32x4.splat(8));
     x += 32;
     y += 16;
@@ -140,6 +158,10 @@ function maxPoolRow(x: usize, y: usize, index: usize, w: i32, ow: i32, place: i3
     if (v > best || (v != v && best == best)) {
       best = v;
       found = at + w + 1;
+    }
+    if (best <= floor) {
+      best = 0;
+      found = -1;
     }
     store<f32>(y, best);
     store<i32>(index, found);

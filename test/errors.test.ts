@@ -873,6 +873,12 @@ const cases: [what: string, kind: Kind, f: () => unknown, message: string][] = [
     "maxPool2d: padding [2,2] is more than half of the kernel [2,2]; windows of nothing but padding have no value",
   ],
   [
+    "maxPool2d activation",
+    rl.ValueError,
+    () => rl.maxPool2d(ones([1, 1, 4, 4]), 2, { activation: "tanh" as "relu" }),
+    'maxPool2d: activation is "tanh"; expected "relu" (others do not commute with it: call them on the result)',
+  ],
+  [
     "crossEntropy target",
     rl.ValueError,
     () => rl.crossEntropy(ones([2, 10]), tensor([3, 12], { dtype: "int32" })),

@@ -1,7 +1,7 @@
 /** Pooling as layers. */
 import { adaptiveMaxPool2d } from "../ops/adaptive-max.ts";
 import type { Pair } from "../ops/conv.ts";
-import type { AvgPoolOptions, MaxPoolOptions } from "../ops/pool.ts";
+import type { AvgPoolOptions, MaxPoolOptions, ReluOptions } from "../ops/pool.ts";
 import { avgPool2d, maxPool2d } from "../ops/pool.ts";
 import type { AvgPool1dOptions, MaxPool1dOptions } from "../ops/pool-1d.ts";
 import { adaptiveAvgPool1d, avgPool1d, maxPool1d } from "../ops/pool-1d.ts";
@@ -20,8 +20,9 @@ export class MaxPool2d extends Module {
     this.options = options;
   }
 
-  forward(x: Tensor): Tensor {
-    return maxPool2d(x, this.kernelSize, this.options);
+  /** `epilogue.activation`: relu of the result; `Sequential` asks for it by itself. */
+  forward(x: Tensor, epilogue: ReluOptions = {}): Tensor {
+    return maxPool2d(x, this.kernelSize, { ...this.options, ...epilogue });
   }
 }
 

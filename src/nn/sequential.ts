@@ -6,11 +6,12 @@ import { Conv2d } from "./conv.ts";
 import { Linear } from "./layers.ts";
 import type { Layer } from "./module.ts";
 import { Module } from "./module.ts";
+import { MaxPool2d } from "./pool.ts";
 import { LeakyReLU, ReLU, Sigmoid, Tanh } from "./stateless.ts";
 
 /**
  * Modules one after another; they are named by their positions: "0.weight". A Linear or Conv2d
- * followed by ReLU, LeakyReLU, Sigmoid or Tanh runs as one operation.
+ * followed by ReLU, LeakyReLU, Sigmoid or Tanh runs as one operation, and so does ReLU followed by MaxPool2d.
  */
 export class Sequential extends Module {
   readonly layers: readonly Layer[];
@@ -34,15 +35,34 @@ export class Sequential extends Module {
     const { layers } = this;
     let y = x;
     for (let i = 0; i < layers.length; i++) {
-      const epilogue = i + 1 < layers.length ? fusable(layers[i], layers[i + 1]) : null;
-      if (epilogue === null) y = layers[i].forward(y);
-      else {
-        y = (layers[i] as Linear | Conv2d).forward(y, epilogue);
+      const layer = layers[i];
+      const next = layers[i + 1] as Layer | undefined;
+      if (next === undefined) return layer.forward(y);
+      if (poolable(layer, next)) {
+        y = (next as MaxPool2d).forward(y, { activation: "relu" });
         i++; // done already
+        continue;
+      }
+      const after = layers[i + 2] as Layer | undefined;
+      const pooled = after !== undefined && poolable(next, after);
+      const epilogue = pooled ? null : fusable(layer, next);
+      if (epilogue === null) y = layer.forward(y);
+      else {
+        y = (layer as Linear | Conv2d).forward(y, epilogue);
+        i++;
       }
     }
     return y;
   }
+}
+
+/** Is this ReLU and then a MaxPool2d that can do it? A window of padding alone has -Infinity, which relu changes. */
+function poolable(layer: Layer, next: Layer): boolean {
+  if (layer.forward !== ReLU.prototype.forward || next.forward !== MaxPool2d.prototype.forward) {
+    return false;
+  }
+  const { padding = 0 } = (next as MaxPool2d).options;
+  return padding === 0;
 }
 
 /**

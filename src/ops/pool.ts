@@ -21,6 +21,14 @@ export interface MaxPoolOptions {
   ceilMode?: boolean;
 }
 
+export interface ReluOptions {
+  /**
+   * "relu": of the result. As the largest element is the same before and after it, this gives the numbers of
+   * relu() before the pooling, without a pass over what is pooled, forward or backward. Default: none.
+   */
+  activation?: "relu" | null;
+}
+
 export interface AvgPoolOptions {
   /** Default: the kernel's size. */
   stride?: number | Pair;
@@ -83,38 +91,59 @@ function eachWindow(
   }
 }
 
+/** The largest of each window and its place. */
+function poolReference(
+  [x]: readonly NdArray[],
+  [y, index]: readonly NdArray[],
+  attrs: PoolAttrs,
+): void {
+  const [, , h, w] = x.shape;
+  const { kernelSize, dilation } = attrs;
+  eachWindow(x.shape, y.shape, attrs, (plane, at, top, left) => {
+    let best = -1;
+    for (let i = 0; i < kernelSize[0]; i++) {
+      const row = top + i * dilation[0];
+      if (row < 0 || row >= h) continue;
+      for (let j = 0; j < kernelSize[1]; j++) {
+        const column = left + j * dilation[1];
+        if (column < 0 || column >= w) continue;
+        const k = row * w + column;
+        const value = x.data[plane + k];
+        if (best < 0 || value > x.data[plane + best] || Number.isNaN(value)) best = k;
+        if (Number.isNaN(x.data[plane + best])) break;
+      }
+      if (best >= 0 && Number.isNaN(x.data[plane + best])) break;
+    }
+    y.data[at] = best < 0 ? -Infinity : x.data[plane + best]; // nothing but padding
+    index.data[at] = best;
+  });
+}
+
 export const maxPoolOp: Op<PoolAttrs> = defineOp<PoolAttrs>({
   name: "maxPool2d",
   kind: "maxPool2d",
   wasm: "max_pool2d",
-  reference: ([x]: readonly NdArray[], [y, index]: readonly NdArray[], attrs: PoolAttrs) => {
-    const [, , h, w] = x.shape;
-    const { kernelSize, dilation } = attrs;
-    eachWindow(x.shape, y.shape, attrs, (plane, at, top, left) => {
-      let best = -1;
-      for (let i = 0; i < kernelSize[0]; i++) {
-        const row = top + i * dilation[0];
-        if (row < 0 || row >= h) continue;
-        for (let j = 0; j < kernelSize[1]; j++) {
-          const column = left + j * dilation[1];
-          if (column < 0 || column >= w) continue;
-          const k = row * w + column;
-          const value = x.data[plane + k];
-          if (best < 0 || value > x.data[plane + best] || Number.isNaN(value)) best = k;
-          if (Number.isNaN(x.data[plane + best])) break;
-        }
-        if (best >= 0 && Number.isNaN(x.data[plane + best])) break;
-      }
-      y.data[at] = best < 0 ? -Infinity : x.data[plane + best]; // nothing but padding
-      index.data[at] = best;
-    });
-  },
+  reference: poolReference,
   shape: pooledShape,
   extra: (_inputs, _attrs, shape) => [{ shape, dtype: "int32" }],
   saves: ["extra0"],
   vjp: (dy, { saved: [index], inputs: [x] }) => [
     run(maxPoolGradOp, [dy, index], { xShape: x.shape }),
   ],
+});
+
+/** The same and relu: where it gives 0, the index is -1. */
+const activatedOp = defineOp<PoolAttrs & { activation: "relu" }>({
+  ...maxPoolOp,
+  name: "maxPool2dActivated",
+  reference: (inputs: readonly NdArray[], [y, index]: readonly NdArray[], attrs: PoolAttrs) => {
+    poolReference(inputs, [y, index], attrs);
+    for (let i = 0; i < y.data.length; i++) {
+      if (!(y.data[i] <= 0)) continue;
+      y.data[i] = 0;
+      index.data[i] = -1;
+    }
+  },
 });
 
 const maxPoolGradOp = defineOp<{ xShape: readonly number[] }>({
@@ -232,10 +261,18 @@ export function poolAttrs(
 export function maxPool2d(
   x: Tensor,
   kernelSize: number | Pair,
-  options: MaxPoolOptions = {},
+  options: MaxPoolOptions & ReluOptions = {},
 ): Tensor {
-  const attrs = poolAttrs("maxPool2d", x, kernelSize, options);
-  return withBatch(x, 4, (x) => run(maxPoolOp, [x], attrs));
+  const op = "maxPool2d";
+  const attrs = poolAttrs(op, x, kernelSize, options);
+  const { activation = null } = options;
+  if (activation === null) return withBatch(x, 4, (x) => run(maxPoolOp, [x], attrs));
+  if (activation !== "relu") {
+    throw new ValueError(
+      `${op}: activation is ${JSON.stringify(activation)}; expected "relu" (others do not commute with it: call them on the result)`,
+    );
+  }
+  return withBatch(x, 4, (x) => run(activatedOp, [x], { ...attrs, activation }));
 }
 
 /** Mean of each window: x [n, c, h, w] → [n, c, oh, ow], or without n. */

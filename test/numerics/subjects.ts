@@ -373,6 +373,12 @@ const products: readonly Subject[] = [
     also: ["maxPool2dGrad"],
     ...ulp("maxPool2d", 0),
   }),
+  product(
+    "maxPool2dActivated",
+    (x) => rl.maxPool2d(x, 2, { activation: "relu" }),
+    [[2, 16, 16, 16]],
+    { forward: "result", ...ulp("maxPool2d", 0) },
+  ),
   product("avgPool2d", (x) => rl.avgPool2d(x, 3), [[2, 16, 18, 18]], {
     also: ["avgPool2dGrad"],
     ...ulp("averagePool2d", 11),

@@ -454,6 +454,15 @@ const windows: readonly Draw[] = [
     })),
   },
   {
+    op: "maxPool2dActivated",
+    values: [...moderate, "special", "huge"],
+    calls: fc.tuple(geometry, fc.boolean()).map(([g, ceilMode]) => ({
+      how: JSON.stringify({ ...g, ceilMode }),
+      f: (x) => rl.maxPool2d(x, g.kernel, { ...g, ceilMode, activation: "relu" }),
+      shapes: [[g.n, g.c, ...g.size]],
+    })),
+  },
+  {
     op: "maxPool2d",
     values: [...moderate, "special", "huge"],
     calls: fc.tuple(geometry, fc.boolean()).map(([g, ceilMode]) => ({

@@ -147,6 +147,51 @@ epilogue("Sequential runs a layer and its activation as one operation", () => {
   });
 });
 
+epilogue("relu and maximum pooling commute, gradients too", () => {
+  for (const options of [{}, { stride: 1 }, { stride: 3, ceilMode: true }]) {
+    for (const kernel of [2, 3]) {
+      same(
+        `maxPool2d ${kernel} ${JSON.stringify(options)}`,
+        (x) => rl.maxPool2d(x, kernel, { ...options, activation: "relu" }),
+        (x) => rl.maxPool2d(rl.relu(x), kernel, options),
+        [[2, 3, 8, 11]],
+      );
+    }
+  }
+});
+
+epilogue("Sequential leaves relu to the pooling after it", () => {
+  scope(() => {
+    const model = new nn.Sequential(
+      new nn.Conv2d(1, 3, 3),
+      new nn.ReLU(),
+      new nn.MaxPool2d(2),
+      new nn.ReLU(),
+      new nn.MaxPool2d(3, { padding: 1 }),
+      new nn.Tanh(),
+      new nn.MaxPool2d(2),
+      new nn.ReLU(),
+    );
+    const x = rl.randn([6, 1, 12, 12], { generator: new rl.Generator(1) });
+    const results: ArrayLike<number>[] = [];
+    const names = traced(() => {
+      results.push(model.forward(x).dataSync());
+    });
+    assert.equal(names, [
+      "conv2d",
+      "maxPool2dActivated",
+      "relu",
+      "maxPool2d",
+      "tanh",
+      "maxPool2d",
+      "relu",
+    ]);
+    const apartResult = model.layers.reduce((y, layer) => layer.forward(y), x);
+    assert.equal(apartResult.dataSync(), results[0]);
+    for (const parameter of model.parameters()) parameter.dispose();
+  });
+});
+
 epilogue("a forward of somebody's own is called, never passed over", () => {
   class Doubled extends nn.Linear {
     override forward(x: Tensor): Tensor {

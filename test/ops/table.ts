@@ -751,6 +751,18 @@ export const rows: readonly Row[] = [
     domain: { distinct: true },
   },
   {
+    op: "maxPool2dActivated",
+    f: (x) => rl.maxPool2d(x, 2, { activation: "relu" }),
+    shapes: [[[2, 3, 4, 6]], [[1, 1, 5, 7]], [[0, 2, 4, 4]], [[2, 4, 24, 24]]],
+    domain: { distinct: true },
+  },
+  {
+    op: "maxPool2dActivated",
+    f: (x) => rl.maxPool2d(x, 3, { stride: 2, activation: "relu" }),
+    shapes: [[[2, 2, 7, 6]]],
+    domain: { distinct: true },
+  },
+  {
     op: "maxPool2d",
     f: (x) => rl.maxPool2d(x, 3, { stride: 2, padding: 1 }),
     shapes: [[[2, 2, 7, 6]]],

@@ -36,11 +36,12 @@ const planesOf = (x: View): number => x.shape[0] * x.shape[1];
 export const maxPool2d: Launcher = (rt, _kernel, [x], [y, index], attrs) => {
   if (y.size === 0) return;
   const args = [rt.dense(x), rt.pointer(y), rt.pointer(index)];
+  const relu = Number(attrs.activation === "relu");
   if (isTwoByTwo(x, y, attrs)) {
-    args.push(x.shape[2], x.shape[3], y.shape[2], y.shape[3]);
+    args.push(x.shape[2], x.shape[3], y.shape[2], y.shape[3], relu);
     rt.parallel("max_pool_2x2_f32", planesOf(x), grainOf(x), args);
   } else {
-    args.push(...geometry(x, y, attrs), ...(attrs.dilation as Pair));
+    args.push(...geometry(x, y, attrs), ...(attrs.dilation as Pair), relu);
     rt.parallel("max_pool_f32", planesOf(x), grainOf(x), args);
   }
 };
