@@ -5,7 +5,7 @@ import { matmulLaunchers } from "../../src/backend/wasm/launch/matmul.ts";
 import { sizeOf, stridesOf } from "../../src/shape.ts";
 import { Numbers, sameBits, TestRuntime, worstError } from "./runtime.ts";
 
-const { matmul } = matmulLaunchers;
+const { linear, matmul } = matmulLaunchers;
 
 /** How an operand lies in memory: dense, transposed, every second row and third column, or a column slice. */
 const layouts = ["N", "T", "strided", "slice"] as const;
@@ -30,6 +30,11 @@ function operand(rt: TestRuntime, numbers: Numbers, shape: number[], layout: Lay
   strides[rank - 2] *= 2;
   strides[rank - 1] *= 3;
   return rt.array(numbers.array(sizeOf(shape) * 6), shape, strides);
+}
+
+/** A matrix with rows and columns exchanged: what `linear` takes as its weight. */
+function transposed(x: View): View {
+  return { ...x, shape: [x.shape[1], x.shape[0]], strides: [x.strides[1], x.strides[0]] };
 }
 
 /** float64 product of two views of any strides, with Σ|a·b| beside it. */
@@ -78,15 +83,16 @@ for (const precision of ["strict", "fast"] as const) {
 
   const check = (name: string, a: View, b: View, bias: View | null): void => {
     const shape = [...a.shape.slice(0, -1), b.shape[b.shape.length - 1]];
-    const inputs = bias ? [a, b, bias] : [a, b];
+    const launcher = bias ? linear : matmul;
+    const inputs = bias ? [a, transposed(b), bias] : [a, b];
     [rt.threads, rt.cut] = [1, false];
-    const found = rt.launch(matmul, inputs, shape);
+    const found = rt.launch(launcher, inputs, shape);
     const { expected, scale } = naive(rt, a, b, bias);
     const error = worstError(found, expected, scale);
     assert.ok(error < 1e-6, `${name}: error ${error}`);
     for (const threads of [1, 2, 7]) {
       [rt.threads, rt.cut] = [threads, true];
-      const cut = rt.launch(matmul, inputs, shape);
+      const cut = rt.launch(launcher, inputs, shape);
       assert.ok(sameBits(found, cut), `${name}: other bits when cut for ${threads} threads`);
     }
   };
@@ -97,7 +103,7 @@ for (const precision of ["strict", "fast"] as const) {
     const a = operand(rt, numbers, shapeA, la);
     const b = operand(rt, numbers, shapeB, lb);
     const n = shapeB[shapeB.length - 1];
-    const bias = seed % 2 ? rt.array(numbers.array(n), [n]) : null;
+    const bias = seed % 2 && a.shape.length === 2 ? rt.array(numbers.array(n), [n]) : null;
     const name = `seed ${seed}: [${shapeA.join()}] ${la} @ [${shapeB.join()}] ${lb}${bias ? " + bias" : ""}`;
     check(name, a, b, bias);
   };
