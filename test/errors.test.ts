@@ -479,6 +479,18 @@ const cases: [what: string, kind: Kind, f: () => unknown, message: string][] = [
     "embedding: maxNorm is -1; expected a number > 0",
   ],
   [
+    "Linear weight",
+    rl.ShapeError,
+    () => new nn.Linear(3, 2, { weight: ones([3, 2]) }),
+    "Linear: weight has the shape [3, 2]; expected [2, 3]",
+  ],
+  [
+    "Embedding weight that is no parameter",
+    rl.ValueError,
+    () => new nn.Embedding(3, 2, { weight: ones([3, 2]) }),
+    "Embedding: weight is ones float32 [3, 2], not a parameter; expected one of another module, or nn.parameter(x)",
+  ],
+  [
     "Embedding norm",
     rl.ValueError,
     () => new nn.Embedding(3, 2, { maxNorm: 1, normType: 0 }),

@@ -1,13 +1,5 @@
 /** A causal transformer over characters, and its way into a file and out of it. */
-import {
-  arange,
-  linear,
-  loadSafetensors,
-  nn,
-  RoadlessError,
-  saveSafetensors,
-  type Tensor,
-} from "roadless";
+import { arange, loadSafetensors, nn, RoadlessError, saveSafetensors, type Tensor } from "roadless";
 import { UsageError } from "../common/options.ts";
 import { Vocabulary } from "./text.ts";
 
@@ -26,6 +18,7 @@ export class CharacterModel extends nn.Module {
   positions: nn.Embedding;
   blocks: nn.ModuleList<nn.TransformerEncoderLayer>;
   norm: nn.LayerNorm;
+  logits: nn.Linear;
 
   constructor(vocabulary: Vocabulary, size: Size) {
     super();
@@ -46,7 +39,9 @@ export class CharacterModel extends nn.Module {
       this.blocks.append(block);
     }
     this.norm = new nn.LayerNorm(width);
-    // Not PyTorch's 1: these rows are the weights of the output too.
+    const { weight } = this.characters; // tied: what stands for a character also recognises it
+    this.logits = new nn.Linear(width, vocabulary.size, { weight, bias: false });
+    // Not PyTorch's 1, as they are the weights of the output too.
     nn.init.normal(this.characters.weight, 0, 1 / Math.sqrt(width));
     nn.init.normal(this.positions.weight, 0, 1 / Math.sqrt(width));
   }
@@ -55,7 +50,7 @@ export class CharacterModel extends nn.Module {
   forward(x: Tensor): Tensor {
     let y = this.characters.forward(x).add(this.positions.forward(arange(x.shape[1])));
     for (const block of this.blocks) y = block.forward(y, { isCausal: true });
-    return linear(this.norm.forward(y), this.characters.weight); // tied weights
+    return this.logits.forward(this.norm.forward(y));
   }
 }
 

@@ -4,7 +4,8 @@ import type { EmbeddingOptions } from "../ops/embedding.ts";
 import { checkNorms, embedding, paddingRow } from "../ops/embedding.ts";
 import { randn } from "../ops/creation.ts";
 import type { Tensor } from "../tensor.ts";
-import type { LayerOptions } from "./layers.ts";
+import type { LayerOptions, SharedWeight } from "./layers.ts";
+import { shared } from "./layers.ts";
 import { Module, parameter, warnAtY } from "./module.ts";
 
 /** index [...] (int32) → [..., embeddingDim]. weight [numEmbeddings, embeddingDim], standard normal. */
@@ -14,25 +15,26 @@ export class Embedding extends Module {
   readonly options: EmbeddingOptions;
   weight: Tensor;
 
-  /** `options.paddingIdx`: a row that starts at 0 and takes no gradient. The rest as `embedding` has them. */
+  /** `options.paddingIdx`: a row that starts at 0 (but in a `weight` of another's) and takes no gradient. The rest as `embedding` has them. */
   constructor(
     numEmbeddings: number,
     embeddingDim: number,
-    options: EmbeddingOptions & LayerOptions = {},
+    options: EmbeddingOptions & LayerOptions & SharedWeight = {},
   ) {
     super();
     for (const [name, value] of Object.entries({ numEmbeddings, embeddingDim })) {
       if (Number.isInteger(value) && value >= 1) continue;
       throw new ValueError(`Embedding: ${name} is ${value}; expected a whole number from 1 up`);
     }
-    const { paddingIdx, scaleGradByFreq, maxNorm, normType, ...place } = options;
+    const { paddingIdx, scaleGradByFreq, maxNorm, normType, weight, ...place } = options;
     checkNorms("Embedding", options);
     const skip = paddingRow("Embedding", paddingIdx, numEmbeddings);
     this.numEmbeddings = numEmbeddings;
     this.embeddingDim = embeddingDim;
     this.options = { paddingIdx, scaleGradByFreq, maxNorm, normType };
-    this.weight = parameter(randn([numEmbeddings, embeddingDim], place));
-    if (skip >= 0) {
+    const shape = [numEmbeddings, embeddingDim];
+    this.weight = weight ? shared("Embedding", weight, shape) : parameter(randn(shape, place));
+    if (skip >= 0 && !weight) {
       const values = this.weight.dataSync();
       values.fill(0, skip * embeddingDim, (skip + 1) * embeddingDim);
       this.weight.copyFrom(values);

@@ -32,7 +32,7 @@ export { ConvTranspose1d, ConvTranspose2d } from "./conv-transpose.ts";
 export { Embedding } from "./embedding.ts";
 export * as init from "./init/index.ts";
 export { Linear } from "./layers.ts";
-export type { LayerOptions } from "./layers.ts";
+export type { LayerOptions, SharedWeight } from "./layers.ts";
 export {
   BCELoss,
   BCEWithLogitsLoss,

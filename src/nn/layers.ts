@@ -1,10 +1,12 @@
 /** What layers with parameters share, and Linear; initial values are PyTorch's. */
 import type { DeviceName, DType } from "../backend/backend.ts";
-import { ValueError } from "../errors.ts";
+import { ShapeError, ValueError } from "../errors.ts";
 import { zeros } from "../ops/creation.ts";
 import type { EpilogueOptions } from "../ops/epilogue.ts";
 import { linear } from "../ops/linear.ts";
 import type { Generator } from "../random.ts";
+import type { Shape } from "../shape.ts";
+import { formatShape, sameShape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { kaimingUniform, uniform } from "./init/index.ts";
 import { Module, parameter, warnAtY } from "./module.ts";
@@ -31,7 +33,32 @@ export function initialise(
   generator?: Generator,
 ): void {
   kaimingUniform(weight, { a: Math.sqrt(5), generator });
-  if (bias !== null) uniform(bias, -1 / Math.sqrt(fanIn), 1 / Math.sqrt(fanIn), generator);
+  if (bias !== null) initialiseBias(bias, fanIn, generator);
+}
+
+function initialiseBias(bias: Tensor, fanIn: number, generator?: Generator): void {
+  uniform(bias, -1 / Math.sqrt(fanIn), 1 / Math.sqrt(fanIn), generator);
+}
+
+export interface SharedWeight {
+  /**
+   * Another module's parameter, which both then have: tied weights, as of an embedding and the layer that
+   * gives logits. It is trained, counted and released once; files hold it under each name. Default: a new one.
+   */
+  weight?: Tensor;
+}
+
+/** A weight that was handed to a constructor, checked. */
+export function shared(op: string, weight: Tensor, shape: Shape): Tensor {
+  if (!sameShape(weight.shape, shape)) {
+    throw new ShapeError(
+      `${op}: weight has the shape ${formatShape(weight.shape)}; expected ${formatShape(shape)}`,
+    );
+  }
+  if (weight.requiresGrad || weight.frozen) return weight;
+  throw new ValueError(
+    `${op}: weight is ${weight.describe()}, not a parameter; expected one of another module, or nn.parameter(x)`,
+  );
 }
 
 /** y = x · weightᵀ + bias: [..., in] → [..., out]. weight [out, in], bias [out]. */
@@ -45,16 +72,20 @@ export class Linear extends Module {
   constructor(
     inFeatures: number,
     outFeatures: number,
-    options: LayerOptions & { bias?: boolean } = {},
+    options: LayerOptions & SharedWeight & { bias?: boolean } = {},
   ) {
     super();
     checkCount("Linear", "inFeatures", inFeatures);
     checkCount("Linear", "outFeatures", outFeatures);
     this.inFeatures = inFeatures;
     this.outFeatures = outFeatures;
-    this.weight = parameter(zeros([outFeatures, inFeatures], options));
-    this.bias = (options.bias ?? true) ? parameter(zeros([outFeatures], options)) : null;
-    initialise(this.weight, this.bias, inFeatures, options.generator);
+    const { bias = true, weight, generator } = options;
+    const shape = [outFeatures, inFeatures];
+    this.weight = weight ? shared("Linear", weight, shape) : parameter(zeros(shape, options));
+    const { device, dtype } = this.weight;
+    this.bias = bias ? parameter(zeros([outFeatures], { device, dtype })) : null;
+    if (!weight) initialise(this.weight, this.bias, inFeatures, generator);
+    else if (this.bias !== null) initialiseBias(this.bias, inFeatures, generator);
   }
 
   /** `options.activation` is applied inside the product; `Sequential` asks for it by itself. */

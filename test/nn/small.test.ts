@@ -42,6 +42,40 @@ layers("Identity gives its input; Unflatten undoes Flatten", () => {
   });
 });
 
+layers("a weight given to a layer is shared: one parameter, one memory, one gradient", () => {
+  const before = memory().bytes;
+  const table = new nn.Embedding(5, 3, { device: "reference" });
+  const head = new nn.Linear(3, 5, { weight: table.weight });
+  const back = new nn.Embedding(5, 3, { weight: head.weight, paddingIdx: 0 });
+  assert.is(head.weight, table.weight);
+  assert.is(back.weight, table.weight);
+  assert.ok(back.weight.dataSync()[0] !== 0);
+  assert.is(head.bias!.device, "reference");
+  assert.ok(head.bias!.dataSync().every((x) => x !== 0 && Math.abs(x) <= 1 / Math.sqrt(3)));
+  const model = new nn.ModuleList([table, head]);
+  assert.equal(
+    model.namedParameters().map(([name]) => name),
+    ["0.weight", "1.bias"],
+  );
+  assert.is(memory().bytes - before, (15 + 5) * 8);
+  scope(() => {
+    const index = tensor([1, 1], { dtype: "int32", device: "reference" });
+    head.forward(table.forward(index)).sum().backward();
+    // As rows of the table: 2 columns sums in row 1; as the output's weight: row 1 twice, in every row.
+    const w = table.weight.dataSync();
+    const expected = Array.from(w, (_, i) => {
+      const column = [0, 1, 2, 3, 4].reduce((sum, row) => sum + w[3 * row + (i % 3)], 0);
+      return 2 * w[3 + (i % 3)] + (Math.floor(i / 3) === 1 ? 2 * column : 0);
+    });
+    const grad = table.weight.grad!.dataSync();
+    expected.forEach((x, i) => assert.ok(Math.abs(grad[i] - x) < 1e-12));
+    table.weight.grad!.dispose();
+    head.bias!.grad!.dispose();
+  });
+  model.dispose();
+  assert.is(memory().bytes, before);
+});
+
 layers("TransformerEncoder runs its layers and the norm, with PyTorch's names", () => {
   const before = memory().bytes;
   const make = (): nn.TransformerEncoderLayer =>

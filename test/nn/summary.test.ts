@@ -26,13 +26,8 @@ class Tied extends nn.Module {
   rnn = new nn.LSTM(8, 8, { batchFirst: true });
   act = new nn.Tanh();
   norm = new nn.BatchNorm1d(8);
-  head = new nn.Linear(8, 50);
+  head = new nn.Linear(8, 50, { weight: this.embed.weight });
   unused = new nn.Linear(1, 1, { bias: false });
-  constructor() {
-    super();
-    this.head.weight.dispose();
-    this.head.weight = this.embed.weight;
-  }
   forward(tokens: Tensor): Tensor {
     const x = this.act.forward(this.embed.forward(tokens)).add(rand([8]));
     const y = this.act.forward(this.rnn.forward(x).output);
