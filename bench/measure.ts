@@ -1,59 +1,65 @@
-/** One workload under benchmark.js: prepared outside the timed function, run inside a scope. */
-import Benchmark from "benchmark";
-import { scope } from "roadless";
+/** Measures rows: every engine prepares, then they take turns, so that what disturbs one disturbs all. */
+import type { Client } from "./client.ts";
+import { Cannot } from "./client.ts";
+import type { Engine } from "./engines.ts";
+import { summarize } from "./row.ts";
+import type { Cell, Row } from "./row.ts";
 
-export interface Workload {
-  name: string;
-  /** Makes what the timed function needs; returns it with what releases it. */
-  prepare(): { run: () => void; release: () => void };
-  /** Work of one call, for the rate. */
-  amount?: number;
-  /** A workload measured before it, whose rate this one's is shown as a fraction of. */
-  against?: string;
-  /** What `amount` per second is called; amount is in 1e9 of it for "G…". */
-  unit?: "GFLOP/s" | "GB/s" | "steps/s" | "ns/op";
+export interface Timing {
+  readonly rounds: number;
+  /** Of an engine's turn. */
+  readonly seconds: number;
+  /** The most that preparing and warming up may take, in seconds. */
+  readonly limit: number;
 }
 
-export interface Measurement {
-  name: string;
-  /** Median of the samples. */
-  milliseconds: number;
-  /** Half of the interquartile range, relative to the median. */
-  errorPercent: number;
-  samples: number;
-  rate?: number;
-  unit?: string;
-  /** Rate relative to that of the workload named by `against`. */
-  fraction?: number;
-  against?: string;
+interface Contestant {
+  readonly engine: Engine;
+  readonly client: Client;
+  readonly samples: number[];
+  readonly settings: string | undefined;
+  /** Seconds that a call takes. */
+  readonly call: number;
 }
 
-/** Runs until the samples are enough (at least one second). Medians, since machines are noisy. */
-export async function measure(workload: Workload): Promise<Measurement> {
-  const prepared = workload.prepare();
-  const body = (): void => scope(prepared.run);
-  for (let i = 0; i < 5; i++) body();
-  const benchmark = new Benchmark(workload.name, body, { minSamples: 20, maxTime: 1.5 });
-  benchmark.run({ async: false });
-  prepared.release();
-  const { error } = benchmark as unknown as { error?: Error };
-  if (error !== undefined) throw error;
-  const sorted = [...benchmark.stats.sample].sort((a, b) => a - b);
-  const at = (q: number): number => sorted[Math.floor(q * (sorted.length - 1))];
-  const median = at(0.5);
-  return {
-    name: workload.name,
-    milliseconds: median * 1e3,
-    errorPercent: (50 * (at(0.75) - at(0.25))) / median,
-    samples: sorted.length,
-    rate: rateOf(workload, median),
-    unit: workload.unit,
+export async function measureRow(
+  row: Row,
+  engines: readonly Engine[],
+  { rounds, seconds, limit }: Timing,
+): Promise<Record<string, Cell>> {
+  const cells: Record<string, Cell> = {};
+  const fail = ({ name }: Engine, error: unknown): void => {
+    if (!(error instanceof Cannot)) throw error;
+    cells[name] = { cannot: error.message };
   };
-}
 
-function rateOf({ amount, unit }: Workload, seconds: number): number | undefined {
-  if (unit === "steps/s") return 1 / seconds;
-  if (amount === undefined) return undefined;
-  if (unit === "ns/op") return (seconds * 1e9) / amount;
-  return amount / seconds / 1e9;
+  const contestants: Contestant[] = [];
+  for (const engine of engines) {
+    if (!row.groups.includes(engine.group)) continue;
+    cells[engine.name] = { cannot: "not measured" }; // holds its place
+    try {
+      const client = engine.open();
+      const { call, settings } = await client.prepare(row.work, { limit });
+      contestants.push({ engine, client, samples: [], settings, call });
+    } catch (error) {
+      fail(engine, error);
+    }
+  }
+  for (let round = 0; round < rounds; round++) {
+    for (const { engine, client, samples, call } of contestants) {
+      if (!client.alive || call > limit / 3 || (call > 1 && round > 0)) continue;
+      try {
+        samples.push(...(await client.run(seconds, 2 * limit)));
+      } catch (error) {
+        fail(engine, error);
+      }
+    }
+  }
+  for (const { engine, client, samples, settings, call } of contestants) {
+    // A call that takes a good part of the limit has told enough.
+    if (samples.length === 0 && call > limit / 3) samples.push(call);
+    if (samples.length > 0) cells[engine.name] = summarize(row, samples, settings);
+    await client.release().catch((error: unknown) => fail(engine, error));
+  }
+  return cells;
 }

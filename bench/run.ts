@@ -1,108 +1,120 @@
-/** `npm run bench -- [options]`: measures kernels and training steps on this machine. */
-import { writeFileSync } from "node:fs";
-import os from "node:os";
-import { parseArgs } from "node:util";
-import { backend, init } from "roadless";
-import type { Measurement } from "./measure.ts";
-import { measure } from "./measure.ts";
-import { workloads } from "./workloads.ts";
+/** `npm run bench -- [options]`: measures kernels and training steps on this machine; --help says more. */
+import { formatChanges } from "./compare.ts";
+import type { Engine } from "./engines.ts";
+import { findEngines } from "./engines.ts";
+import type { Timing } from "./measure.ts";
+import { measureRow } from "./measure.ts";
+import type { Options } from "./options.ts";
+import { parseOptions, UsageError } from "./options.ts";
+import { ratiosOf } from "./ratios.ts";
+import { formatHeader, formatResult } from "./report.ts";
+import type { Result, Row } from "./row.ts";
+import { rows } from "./rows/index.ts";
+import { machineRows } from "./rows/machine.ts";
+import { describe, load, save } from "./save.ts";
+import { specials } from "./special.ts";
 
-const usage = `usage: npm run bench -- [options]
-  --only TEXT,TEXT      workloads whose name contains one of the texts
-  --threads LIST        thread counts, for example 1,2 (default: 1 and all cores)
-  --precision LIST      strict, fast or both (default: strict,fast)
-  --output FILE         where the figures go (default: bench/results/DATE-nodeVERSION.json; - for nowhere)`;
-
-interface Configuration {
-  threads: number;
-  precision: "strict" | "fast";
-}
-
-export interface Report {
-  date: string;
-  machine: { cpu: string; cores: number; platform: string };
-  versions: Record<string, string>;
-  results: (Configuration & Measurement)[];
-}
-
-function parse(): { only: string; output: string; configurations: Configuration[] } {
-  const { values } = parseArgs({
-    options: {
-      only: { type: "string", default: "" },
-      threads: { type: "string", default: [...new Set([1, os.availableParallelism()])].join() },
-      precision: { type: "string", default: "strict,fast" },
-      output: { type: "string", default: "" },
-      help: { type: "boolean", short: "h", default: false },
-    },
-  });
-  if (values.help) {
-    console.log(usage);
-    process.exit(0);
-  }
-  const date = new Date().toISOString().slice(0, 10);
-  const output =
-    values.output || `bench/results/${date}-node${process.versions.node.split(".")[0]}.json`;
-  const configurations = values.threads.split(",").flatMap((threads) =>
-    values.precision.split(",").map((precision) => ({
-      threads: Number(threads),
-      precision: precision as Configuration["precision"],
-    })),
-  );
-  return { only: values.only, output, configurations };
-}
+/** Of the least that convinces; all rows together take less than ten minutes on two quiet cores. */
+const full: Timing = { rounds: 4, seconds: 0.12, limit: 45 };
+const quick: Timing = { rounds: 2, seconds: 0.04, limit: 10 };
 
 async function main(): Promise<void> {
-  const { only, output, configurations } = parse();
-  const results: Report["results"] = [];
-  const texts = only.split(",");
-  const chosen = ({ name }: { name: string }): boolean => texts.some((text) => name.includes(text));
-  for (const configuration of configurations) {
-    await init({ device: "cpu", ...configuration });
-    const { threads, precision } = backend().capabilities();
-    if (precision !== configuration.precision) {
-      console.log(`\n${configuration.precision} is not to be had here: left out`);
-      continue;
-    }
-    console.log(`\n${precision}, ${threads} thread${threads === 1 ? "" : "s"}`);
-    const rates = new Map<string, number>();
-    const needed = new Set(workloads.filter(chosen).map((workload) => workload.against));
-    for (const workload of workloads) {
-      if (!chosen(workload) && !needed.has(workload.name)) continue;
-      const result = await measure(workload);
-      rates.set(workload.name, result.rate ?? NaN);
-      const { against } = workload;
-      if (against !== undefined) {
-        result.against = against;
-        result.fraction = result.rate! / rates.get(against)!;
-      }
-      results.push({ ...configuration, ...result });
-      console.log(
-        `  ${result.name.padEnd(42)} ${format(result.milliseconds)} ms ±${result.errorPercent.toFixed(1)}%` +
-          `  ${result.rate === undefined ? "" : `${format(result.rate)} ${result.unit}`}` +
-          (result.fraction === undefined
-            ? ""
-            : `  ${result.fraction.toFixed(2)} of ${result.against}`),
-      );
-    }
-    backend().close();
+  const options = parseOptions(process.argv.slice(2));
+  if (options === undefined) return;
+  if (options.compare !== undefined) {
+    const [old, now] = options.compare.map(load);
+    console.log(formatChanges(old, now));
+    return;
   }
-  if (output === "-" || results.length === 0) return;
-  const report: Report = {
-    date: new Date().toISOString(),
-    machine: {
-      cpu: os.cpus()[0].model,
-      cores: os.availableParallelism(),
-      platform: `${process.platform} ${process.arch}`,
-    },
-    versions: { node: process.versions.node, v8: process.versions.v8 },
-    results,
+  const { ordinary, special } = choose(options);
+  if (options.list) {
+    for (const { section, name } of ordinary) console.log(`${section}: ${name}`);
+    for (const { section } of special) console.log(section);
+    return;
+  }
+  const engines = findEngines(options);
+  try {
+    await measure(options, engines, ordinary, special);
+  } finally {
+    for (const engine of engines) engine.close();
+  }
+}
+
+function choose({ only, quick: short, threads }: Options) {
+  const wanted = (name: string): boolean =>
+    only.length === 0 || only.some((text) => name.includes(text));
+  const chosen = rows.filter(
+    (row) => wanted(`${row.section}: ${row.name}`) && !(short && row.long),
+  );
+  // What a row is compared with has to be there.
+  const bases = rows.filter(({ section, name }) =>
+    chosen.some((row) => row.section === section && row.against === name),
+  );
+  const all = rows.filter((row) => chosen.includes(row) || bases.includes(row));
+  const limits =
+    wanted("machine") || all.some(({ limit }) => limit !== undefined) ? machineRows(threads) : [];
+  const special = specials.filter(({ section }) => wanted(`${section}: `));
+  if (all.length + limits.length + special.length === 0) {
+    throw new UsageError(`--only ${only.join()}: no row; see --list`);
+  }
+  return { ordinary: [...limits, ...all], special };
+}
+
+async function measure(
+  options: Options,
+  engines: readonly Engine[],
+  ordinary: readonly Row[],
+  special: typeof specials,
+): Promise<void> {
+  const start = performance.now();
+  const about = await describe(engines, options);
+  const { machine, versions } = about;
+  console.log(
+    `${machine.cpu}, ${machine.cores} cores, ${machine.platform}; commit ${about.commit}`,
+  );
+  console.log(
+    Object.entries(versions)
+      .map((pair) => pair.join(" "))
+      .join("; "),
+  );
+  if (machine.load > 1) console.log(`load ${machine.load}: something else is running`);
+
+  const results: Result[] = [];
+  let section = "";
+  let unit = "";
+  const show = (result: Result, groups: Row["groups"]): void => {
+    const columns = engines.filter(({ group }) => groups.includes(group));
+    if (result.section !== section || result.unit !== unit) {
+      ({ section, unit } = result);
+      console.log(formatHeader(section, unit, columns));
+    }
+    console.log(formatResult(result, columns));
+    results.push(result);
   };
-  writeFileSync(output, `${JSON.stringify(report, null, 1)}\n`);
-  console.log(`\nwritten to ${output}`);
+  const timing = options.quick ? quick : full;
+  for (const row of ordinary) {
+    // Everything is held against the limits: they get more turns, as a machine is seldom quiet all the time.
+    const rounds = row.section === "machine" ? 4 * timing.rounds : timing.rounds;
+    const cells = await measureRow(row, engines, { ...timing, rounds });
+    const ratios = ratiosOf(row, cells, engines, results);
+    show({ section: row.section, name: row.name, unit: row.unit, cells, ratios }, row.groups);
+  }
+  for (const engine of engines) engine.close();
+  for (const part of special) {
+    const taking = engines.filter(({ group }) => part.groups.includes(group));
+    for (const result of await part.measure(taking, options.quick)) show(result, part.groups);
+  }
+
+  console.log(`\n${((performance.now() - start) / 60e3).toFixed(1)} minutes`);
+  if (options.json === "") return;
+  save(options.json, { ...about, results });
+  console.log(`written to ${options.json}`);
 }
 
-function format(value: number): string {
-  return (value >= 100 ? value.toFixed(0) : value.toPrecision(3)).padStart(8);
+try {
+  await main();
+} catch (error) {
+  if (!(error instanceof UsageError)) throw error;
+  console.error(`bench: ${error.message}`);
+  process.exitCode = 1;
 }
-
-await main();
