@@ -1,28 +1,21 @@
 /**
- * The gradient of a Winograd convolution with respect to its input: see winograd.ts. The relaxed build takes the
- * forward pass's tiles. The strict one takes F(3 × 3, 3 × 3), 25 products for 9 results instead of 36 for 16:
- * errors in the filters' transform do not average out over a batch, as all images share it. On
- * images with a constant background, sums over the batch that nearly cancel then show them.
+ * The gradient of a Winograd convolution with respect to its input, by F(3 × 3, 3 × 3): 25 products for 9 results,
+ * where F(4 × 4) has 36 for 16, but transforms that cost less, so that it takes the same time. Its errors
+ * are smaller: those of the filters' transform do not average out over a batch, as all images share
+ * it, and on images with a constant background, sums over the batch that nearly cancel then show them.
  * What matters there is the sum of a tile's errors; ±1 among the points keeps it small.
  */
 import { ROWS } from "./blocks";
 import { padded_rows, Plan } from "./conv-plan";
 import { scratch } from "./scratch";
-import { F32x4 } from "./simd";
 import { multiply, ZEROS } from "./tile";
 import { block_tiles, GAP, most_tiles, RESERVED } from "./winograd-blocks";
 import { pack_filters } from "./winograd-filters";
 import { add_small_inputs, transform_small_results } from "./winograd-small";
-import { add_inputs, locate_tiles, TILE } from "./winograd-tiles";
-import { tiles_of, transform_results, WORKSPACE } from "./winograd-tiles";
+import { locate_tiles, TILE, tiles_of, WORKSPACE } from "./winograd-tiles";
 
-const SIZE: i32 = F32x4.FUSED ? 4 : 3;
-const FREQUENCIES: usize = (SIZE + 2) * (SIZE + 2);
-
-/** How many frequencies conv2d_winograd_grad_input_filters_f32 writes. */
-export function conv2d_winograd_grad_input_frequencies(): i32 {
-  return <i32>FREQUENCIES;
-}
+const SIZE: i32 = 3;
+const FREQUENCIES: usize = 25;
 
 /**
  * U = G g Gᵀ in left panels, out[group][frequency][panel][filters][gemm_rows], where panels are of channels. A
@@ -106,9 +99,7 @@ export function conv2d_winograd_grad_input_f32(
       locate_tiles(plan, group, first, count, padded, dx, dy, tiles, SIZE);
       for (let t = 0; t < padded; t += 4) {
         const to = m + ((<usize>((t >> 3) * filters)) << 5) + ((t & 4) << 2);
-        const from = tiles + t * TILE;
-        if (SIZE == 4) transform_results(plan, from, filters, work, to, ms, 32);
-        else transform_small_results(plan, from, filters, work, to, ms);
+        transform_small_results(plan, tiles + t * TILE, filters, work, to, ms);
       }
       for (let f: usize = 0; f < FREQUENCIES; f++) {
         const panels =
@@ -121,8 +112,7 @@ export function conv2d_winograd_grad_input_f32(
         for (let t = 0; t < count; t += 4) {
           const from = v + row * c + (t << 2);
           const skip = plane * (channel + c);
-          if (SIZE == 4) add_inputs(plan, tiles + t * TILE, skip, work, from, vs);
-          else add_small_inputs(plan, tiles + t * TILE, skip, work, from, vs);
+          add_small_inputs(plan, tiles + t * TILE, skip, work, from, vs);
         }
       }
     }

@@ -21,8 +21,6 @@ const CONSTANTS: usize = memory.data<f32>([
   2.25, 2.25, 2.25, 2.25, // b²
   0.87890625, 0.87890625, 0.87890625, 0.87890625, // a²b²
   2.640625, 2.640625, 2.640625, 2.640625, // a² + b²
-  1.40625, 1.40625, 1.40625, 1.40625, // ab²
-  0.5859375, 0.5859375, 0.5859375, 0.5859375, // a²b
   0.244140625, 0.244140625, 0.244140625, 0.244140625, // a³
   3.375, 3.375, 3.375, 3.375, // b³
   1.1377777777777778, 1.1377777777777778, 1.1377777777777778, 1.1377777777777778, // 1 / a²b²
@@ -58,32 +56,24 @@ class Points {
     return v128.load(CONSTANTS, 80);
   }
   @inline
-  static get ab2(): v128 {
+  static get a3(): v128 {
     return v128.load(CONSTANTS, 96);
   }
   @inline
-  static get a2b(): v128 {
+  static get b3(): v128 {
     return v128.load(CONSTANTS, 112);
   }
   @inline
-  static get a3(): v128 {
+  static get n0(): v128 {
     return v128.load(CONSTANTS, 128);
   }
   @inline
-  static get b3(): v128 {
+  static get na(): v128 {
     return v128.load(CONSTANTS, 144);
   }
   @inline
-  static get n0(): v128 {
-    return v128.load(CONSTANTS, 160);
-  }
-  @inline
-  static get na(): v128 {
-    return v128.load(CONSTANTS, 176);
-  }
-  @inline
   static get nb(): v128 {
-    return v128.load(CONSTANTS, 192);
+    return v128.load(CONSTANTS, 160);
   }
 }
 
@@ -113,38 +103,6 @@ export class Data {
     const ob = F32x4.fnma(Points.a2, x1, x3);
     v128.store(to + step * 3, F32x4.fma(Points.b, ob, eb));
     v128.store(to + step * 4, F32x4.fnma(Points.b, ob, eb));
-  }
-}
-
-/** B, the adjoint of Data: six frequencies to six inputs. */
-@final
-export class DataAdjoint {
-  @inline
-  static put(
-    m0: v128,
-    m1: v128,
-    m2: v128,
-    m3: v128,
-    m4: v128,
-    m5: v128,
-    to: usize,
-    step: usize,
-  ): void {
-    const sa = f32x4.add(m1, m2);
-    const da = f32x4.sub(m1, m2);
-    const sb = f32x4.add(m3, m4);
-    const db = f32x4.sub(m3, m4);
-    const a2b2 = Points.a2b2;
-    const sum = Points.sum;
-    v128.store(to, f32x4.mul(a2b2, m0));
-    const x1 = F32x4.fnma(Points.ab2, da, f32x4.mul(a2b2, m5));
-    v128.store(to + step, F32x4.fnma(Points.a2b, db, x1));
-    const x2 = F32x4.fma(Points.b2, sa, f32x4.mul(sum, m0));
-    v128.store(to + step * 2, f32x4.neg(F32x4.fma(Points.a2, sb, x2)));
-    const x3 = F32x4.fnma(sum, m5, f32x4.mul(Points.a, da));
-    v128.store(to + step * 3, F32x4.fma(Points.b, db, x3));
-    v128.store(to + step * 4, f32x4.add(m0, f32x4.add(sa, sb)));
-    v128.store(to + step * 5, m5);
   }
 }
 
@@ -339,17 +297,6 @@ export function result_lines(from: usize, step: usize, nf: usize, to: usize): vo
   for (let j = 0; j < 6; j++) {
     // prettier-ignore
     Result.put(v128.load(from), v128.load(from + step), v128.load(from + step * 2),
-      v128.load(from + step * 3), v128.load(from + step * 4), v128.load(from + step * 5), to, 96);
-    from += nf;
-    to += 16;
-  }
-}
-
-/** The same of DataAdjoint. */
-export function data_adjoint_lines(from: usize, step: usize, nf: usize, to: usize): void {
-  for (let j = 0; j < 6; j++) {
-    // prettier-ignore
-    DataAdjoint.put(v128.load(from), v128.load(from + step), v128.load(from + step * 2),
       v128.load(from + step * 3), v128.load(from + step * 4), v128.load(from + step * 5), to, 96);
     from += nf;
     to += 16;

@@ -1,6 +1,5 @@
 /**
- * Tiles of 3 × 3 results and 5 × 5 inputs for the gradient with respect to the input, where the error of
- * F(4 × 4, 3 × 3) matters: see winograd-inputs.ts. Vectors hold the same place of four tiles; vector f of 25
+ * Tiles of 3 × 3 results and 5 × 5 inputs for the gradient with respect to the input: see winograd-inputs.ts. Vectors hold the same place of four tiles; vector f of 25
  * frequencies lies at `f · step` bytes.
  */
 import { Plan } from "./conv-plan";
@@ -98,12 +97,12 @@ export function add_small_inputs(
   const rowBytes = (<usize>plan.width) << 2;
   const patches = work + LINES;
   data_adjoint_lines(from, step * 5, step, work);
-  data_adjoint_rows(work, work);
   const first = Tile.at(tiles);
   if (is_run(first, Tile.at(tiles + TILE), Tile.at(tiles + TILE * 2), Tile.at(tiles + TILE * 3))) {
     add_run(work, first.input + skip, rowBytes);
     return;
   }
+  data_adjoint_rows(work);
   store_patches(work, patches);
   for (let i = 0; i < 4; i++) {
     const tile = Tile.at(tiles + TILE * i);
@@ -135,25 +134,28 @@ function data_adjoint_lines(from: usize, step: usize, nf: usize, to: usize): voi
 }
 
 /** Second pass, in place: five lines to five rows. */
-function data_adjoint_rows(from: usize, to: usize): void {
+function data_adjoint_rows(from: usize): void {
   for (let r = 0; r < 5; r++) {
     // prettier-ignore
     SmallDataAdjoint.put(v128.load(from), v128.load(from, 16), v128.load(from, 32), v128.load(from, 48),
-      v128.load(from, 64), to, 16);
+      v128.load(from, 64), from, 16);
     from += 80;
-    to += 80;
   }
 }
 
-/** Five rows += those of four neighbours, which share two columns each: 14 numbers. */
+/** The second pass for four neighbours, which share two columns each: five rows of 14 += their sums. */
 function add_run(from: usize, to: usize, rowBytes: usize): void {
   const zero = f32x4.splat(0);
+  const line = from;
   for (let r = 0; r < 5; r++) {
-    const v3 = v128.load(from, 48);
-    const v4 = v128.load(from, 64);
-    const v0 = f32x4.add(v128.load(from), i32x4.shuffle(zero, v3, 0, 4, 5, 6));
-    const v1 = f32x4.add(v128.load(from, 16), i32x4.shuffle(zero, v4, 0, 4, 5, 6));
-    const v2 = v128.load(from, 32);
+    // prettier-ignore
+    SmallDataAdjoint.put(v128.load(from), v128.load(from, 16), v128.load(from, 32), v128.load(from, 48),
+      v128.load(from, 64), line, 16);
+    const v3 = v128.load(line, 48);
+    const v4 = v128.load(line, 64);
+    const v0 = f32x4.add(v128.load(line), i32x4.shuffle(zero, v3, 0, 4, 5, 6));
+    const v1 = f32x4.add(v128.load(line, 16), i32x4.shuffle(zero, v4, 0, 4, 5, 6));
+    const v2 = v128.load(line, 32);
     const u0 = i32x4.shuffle(v0, v1, 0, 4, 1, 5);
     const u1 = i32x4.shuffle(v1, v2, 1, 5, 2, 6);
     const u2 = i32x4.shuffle(v0, v1, 3, 7, 3, 7);

@@ -8,8 +8,8 @@
  */
 import { Plan } from "./conv-plan";
 import { F32x4 } from "./simd";
-import { Data, data_adjoint_lines, data_lines, Result } from "./winograd-lines";
-import { DataAdjoint, result_adjoint_lines, result_lines, ResultAdjoint } from "./winograd-lines";
+import { Data, data_lines, Result } from "./winograd-lines";
+import { result_adjoint_lines, result_lines, ResultAdjoint } from "./winograd-lines";
 
 /** Bytes of a Tile. */
 export const TILE: i32 = 96;
@@ -194,7 +194,7 @@ function result_rows(p0: usize, p1: usize, p2: usize, p3: usize, rowBytes: usize
   }
 }
 
-/** Bᵀ d B of four tiles in `channels` planes, to `to + channel · nt` each. */
+/** Bᵀ d B of four tiles in `channels` planes, to `to + 32 · channel` each. */
 export function transform_inputs(
   plan: Plan,
   tiles: usize,
@@ -202,7 +202,6 @@ export function transform_inputs(
   work: usize,
   to: usize,
   step: usize,
-  nt: usize,
 ): void {
   const t0 = Tile.at(tiles);
   const t1 = Tile.at(tiles + TILE);
@@ -227,44 +226,7 @@ export function transform_inputs(
       input_rows(patches, patches + PATCH, patches + PATCH * 2, patches + PATCH * 3, 32, work);
     }
     data_lines(work, to, step * 6, step);
-    to += nt;
-  }
-}
-
-/** A dy Aᵀ of four tiles in `filters` planes, to `to + filter · nt` each. */
-export function transform_results(
-  plan: Plan,
-  tiles: usize,
-  filters: i32,
-  work: usize,
-  to: usize,
-  step: usize,
-  nt: usize,
-): void {
-  const t0 = Tile.at(tiles);
-  const t1 = Tile.at(tiles + TILE);
-  const t2 = Tile.at(tiles + TILE * 2);
-  const t3 = Tile.at(tiles + TILE * 3);
-  const rowBytes = (<usize>plan.outWidth) << 2;
-  const plane = (<usize>plan.pixels) << 2;
-  const inPlace = t0.wholeResult && t1.wholeResult && t2.wholeResult && t3.wholeResult;
-  const patches = work + LINES;
-  if (!inPlace) memory.fill(patches, 0, 4 * PATCH);
-  for (let f: usize = 0; f < <usize>filters; f++) {
-    const skip = f * plane;
-    if (inPlace) {
-      // prettier-ignore
-      result_rows(t0.result + skip, t1.result + skip, t2.result + skip, t3.result + skip, rowBytes, work);
-    } else {
-      patch_result(t0, t0.result + skip, rowBytes, patches);
-      patch_result(t1, t1.result + skip, rowBytes, patches + PATCH);
-      patch_result(t2, t2.result + skip, rowBytes, patches + PATCH * 2);
-      patch_result(t3, t3.result + skip, rowBytes, patches + PATCH * 3);
-      // prettier-ignore
-      result_rows(patches, patches + PATCH, patches + PATCH * 2, patches + PATCH * 3, 32, work);
-    }
-    result_adjoint_lines(work, to, step * 6, step);
-    to += nt;
+    to += 32;
   }
 }
 
@@ -410,79 +372,6 @@ export function write_results(
       const to = tile.result + skip + rowBytes * r;
       if (tile.columns == 4) v128.store(to, v128.load(row));
       else F32x4.storeTail(to, v128.load(row), tile.columns);
-    }
-  }
-}
-
-/** Second pass of B m Bᵀ: six lines to the patches of four tiles. */
-function store_inputs(from: usize, patches: usize, line: usize): void {
-  for (let r = 0; r < 6; r++) {
-    // prettier-ignore
-    DataAdjoint.put(v128.load(from), v128.load(from, 16), v128.load(from, 32), v128.load(from, 48),
-      v128.load(from, 64), v128.load(from, 80), line, 16);
-    const v0 = v128.load(line);
-    const v1 = v128.load(line, 16);
-    const v2 = v128.load(line, 32);
-    const v3 = v128.load(line, 48);
-    const v4 = v128.load(line, 64);
-    const v5 = v128.load(line, 80);
-    const u0 = i32x4.shuffle(v0, v1, 0, 4, 1, 5);
-    const u1 = i32x4.shuffle(v2, v3, 0, 4, 1, 5);
-    const u2 = i32x4.shuffle(v0, v1, 2, 6, 3, 7);
-    const u3 = i32x4.shuffle(v2, v3, 2, 6, 3, 7);
-    const u4 = i32x4.shuffle(v4, v5, 0, 4, 1, 5);
-    const u5 = i32x4.shuffle(v4, v5, 2, 6, 3, 7);
-    v128.store(patches, i64x2.shuffle(u0, u1, 0, 2));
-    v128.store(patches, i64x2.shuffle(u0, u1, 1, 3), PATCH);
-    v128.store(patches, i64x2.shuffle(u2, u3, 0, 2), PATCH * 2);
-    v128.store(patches, i64x2.shuffle(u2, u3, 1, 3), PATCH * 3);
-    v128.store64_lane(patches, u4, 0, 16);
-    v128.store64_lane(patches, u4, 1, PATCH + 16);
-    v128.store64_lane(patches, u5, 0, PATCH * 2 + 16);
-    v128.store64_lane(patches, u5, 1, PATCH * 3 + 16);
-    from += 96;
-    patches += 32;
-  }
-}
-
-/** Six rows of six += a patch. */
-function add_patch(to: usize, rowBytes: usize, patch: usize): void {
-  for (let r = 0; r < 6; r++) {
-    v128.store(to, f32x4.add(v128.load(to), v128.load(patch)));
-    const rest = f32x4.add(v128.load64_zero(to, 16), v128.load64_zero(patch, 16));
-    v128.store64_lane(to, rest, 0, 16);
-    to += rowBytes;
-    patch += 32;
-  }
-}
-
-/** dx += B m Bᵀ of four tiles in one plane, one tile after the other. */
-export function add_inputs(
-  plan: Plan,
-  tiles: usize,
-  skip: usize,
-  work: usize,
-  from: usize,
-  step: usize,
-): void {
-  const rowBytes = (<usize>plan.width) << 2;
-  const patches = work + LINES;
-  data_adjoint_lines(from, step * 6, step, work);
-  store_inputs(work, patches, patches + 4 * PATCH);
-  for (let i = 0; i < 4; i++) {
-    const tile = Tile.at(tiles + TILE * i);
-    const to = tile.input + skip;
-    const patch = patches + PATCH * i;
-    if (tile.wholeInput) {
-      add_patch(to, rowBytes, patch);
-      continue;
-    }
-    for (let r = tile.top; r < tile.bottom; r++) {
-      const row = to + rowBytes * r;
-      for (let c = tile.left; c < tile.right; c++) {
-        const at = row + (c << 2);
-        store<f32>(at, load<f32>(at) + load<f32>(patch + (r << 5) + (c << 2)));
-      }
     }
   }
 }

@@ -5,7 +5,7 @@
  *   forward      M[o, t] = Σ_c U[o, c] · V[c, t]
  *   grad input   V̄[c, t] = Σ_o U[o, c] · M̄[o, t]
  *   grad weight  Ū[o, c] = Σ_t M̄[o, t] · V[c, t]
- * where t runs over tiles. Gradients are the exact adjoints: the same tiles the other way round.
+ * where t runs over tiles. Gradients are exact adjoints, that of the input of a form with smaller tiles.
  *
  * A job takes a block of tiles through all three stages in the thread's scratch memory:
  *   [ tiles | workspace | V: 36 × (channels × tiles) | M: 36 × (filters × tiles) ]
@@ -76,7 +76,7 @@ export function conv2d_winograd_f32(
     locate_tiles(plan, group, first, count, padded, x, y, tiles, SIZE);
     for (let t = 0; t < padded; t += 4) {
       const to = v + ((<usize>((t >> 3) * channels)) << 5) + ((t & 4) << 2);
-      transform_inputs(plan, tiles + t * TILE, channels, work, to, vs, 32);
+      transform_inputs(plan, tiles + t * TILE, channels, work, to, vs);
     }
     for (let f: usize = 0; f < FREQUENCIES; f++) {
       const panels = u + (<usize>group * FREQUENCIES + f) * us;

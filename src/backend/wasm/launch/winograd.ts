@@ -74,8 +74,7 @@ export function winogradGradInput(
   const groups = attrs.groups as number;
   const [rows, k] = [weight.shape[1], weight.shape[0] / groups];
   const name = "conv2d_winograd_grad_input_filters_f32";
-  const frequencies = rt.call("conv2d_winograd_grad_input_frequencies");
-  const filters = packFilters(rt, name, plan, weight, groups, frequencies, rows, k);
+  const filters = packFilters(rt, name, plan, weight, groups, 25, rows, k);
   const args = [plan, rt.dense(dy), filters, rt.pointer(dx)];
   const jobs = rt.call("conv2d_winograd_grad_input_jobs", plan);
   rt.parallel("conv2d_winograd_grad_input_f32", jobs, 1, args);
