@@ -96,13 +96,16 @@ class GeluTanhGrad implements GradOp {
   v(x: v128, dy: v128, _p: v128, _q: v128): v128 {
     const z = f32x4.pmin(f32x4.pmax(x, v128.load(MINUS_20)), v128.load(PLUS_20));
     const z2 = f32x4.mul(z, z);
-    const inner = F32x4.fma(v128.load(GELU_CUBIC), z2, Math4.one());
-    const s = Math4.sigmoid(f32x4.mul(f32x4.mul(z, v128.load(GELU_SCALE)), inner));
     const slope = f32x4.mul(
       v128.load(GELU_SCALE),
       F32x4.fma(v128.load(GELU_CUBIC_3), z2, Math4.one()),
     );
-    const bend = f32x4.mul(f32x4.mul(z, slope), f32x4.mul(s, f32x4.sub(Math4.one(), s)));
+    // Both s and 1 − s from e^(−2|u|): the difference would lose the digits that x multiplies.
+    const e = Math4.geluDecay(x);
+    const r = f32x4.div(Math4.one(), f32x4.add(Math4.one(), e));
+    const er = f32x4.mul(e, r);
+    const s = v128.bitselect(r, er, f32x4.gt(z, Math4.zero()));
+    const bend = f32x4.mul(f32x4.mul(z, slope), f32x4.mul(r, er));
     return f32x4.mul(dy, f32x4.add(s, bend));
   }
 }
@@ -255,7 +258,6 @@ const TWO_OVER_SQRT_PI: usize = memory.data<f32>(
   [1.12837917, 1.12837917, 1.12837917, 1.12837917],
   16,
 );
-const GELU_CUBIC: usize = memory.data<f32>([0.044715, 0.044715, 0.044715, 0.044715], 16);
 const GELU_CUBIC_3: usize = memory.data<f32>([0.134145, 0.134145, 0.134145, 0.134145], 16);
 /** 2·√(2/π) */
 const GELU_SCALE: usize = memory.data<f32>(

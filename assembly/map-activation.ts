@@ -1,7 +1,6 @@
 /** Activations but for tanh, which is in map-elementary.ts. See map.ts; the gradients are in grad.ts. */
 import { map1, map1Slow, MapOp, ParamOp, Params } from "./map";
 import { Math4 } from "./math-f32";
-import { F32x4 } from "./simd";
 
 /** max(x, 0); pmax keeps a NaN on its left. */
 @final
@@ -119,23 +118,16 @@ export function gelu_f32(x: usize, y: usize, begin: i32, end: i32): void {
   map1Slow<Gelu>(x, y, begin, end);
 }
 
-/** gelu's tanh approximation, x·sigmoid(2u) with u = √(2/π)·(x + 0.044715·x³). */
+/** gelu's tanh approximation, x·sigmoid(2u) with u = √(2/π)·(x + 0.044715·x³); NaN at -Infinity. */
 @final
 class GeluTanh implements MapOp {
   @inline
   v(x: v128): v128 {
-    const inner = F32x4.fma(f32x4.mul(x, v128.load(GELU_CUBIC)), x, Math4.one());
-    const minus2u = f32x4.mul(f32x4.mul(x, v128.load(GELU_SCALE)), inner);
-    return f32x4.div(x, f32x4.add(Math4.one(), Math4.exp(minus2u)));
+    const e = Math4.geluDecay(x);
+    const r = f32x4.div(Math4.one(), f32x4.add(Math4.one(), e));
+    return f32x4.mul(x, v128.bitselect(r, f32x4.mul(e, r), f32x4.gt(x, Math4.zero())));
   }
 }
-
-const GELU_CUBIC: usize = memory.data<f32>([0.044715, 0.044715, 0.044715, 0.044715], 16);
-/** −2·√(2/π) */
-const GELU_SCALE: usize = memory.data<f32>(
-  [-1.5957691216, -1.5957691216, -1.5957691216, -1.5957691216],
-  16,
-);
 
 export function gelu_tanh_f32(x: usize, y: usize, begin: i32, end: i32): void {
   map1Slow<GeluTanh>(x, y, begin, end);

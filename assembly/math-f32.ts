@@ -4,7 +4,7 @@
  *
  * Constants are loaded from memory, because engines rebuild a vector literal at every use.
  */
-import { F32x4 } from "./simd";
+import { F32x4, F64x2 } from "./simd";
 
 const ZERO: usize = memory.data<f32>([0, 0, 0, 0], 16);
 const HALF: usize = memory.data<f32>([0.5, 0.5, 0.5, 0.5], 16);
@@ -90,6 +90,12 @@ const Q7: usize = memory.data<f32>(
   [-1.7285347e-5, -1.7285347e-5, -1.7285347e-5, -1.7285347e-5],
   16,
 );
+
+/** √(8/π), and 0.044715 times that. */
+const GELU_SCALE: usize = memory.data<f64>([1.5957691216057308, 1.5957691216057308], 16);
+const GELU_CUBIC: usize = memory.data<f64>([0.07135481627260025, 0.07135481627260025], 16);
+/** Beyond, e^(−2|u|) is 0. */
+const GELU_MAX: usize = memory.data<f32>([11, 11, 11, 11], 16);
 
 @final
 export class Math4 {
@@ -272,6 +278,28 @@ export class Math4 {
     c = F32x4.fma(c, d, v128.load(HALF));
     c = F32x4.fma(c, d, v128.load(ONE));
     return F32x4.fma(e, f32x4.mul(c, d), e);
+  }
+
+  /** 2u = √(8/π)·(x + 0.044715·x³) of two float64 */
+  @inline
+  private static geluInner(x: v128): v128 {
+    const factor = F64x2.fma(v128.load(GELU_CUBIC), f64x2.mul(x, x), v128.load(GELU_SCALE));
+    return f64x2.mul(factor, x);
+  }
+
+  /**
+   * e^(−2|u|) with gelu's u = √(2/π)·(x + 0.044715·x³), the exponent in two parts: what rounding it loses would
+   * count 2|u| times.
+   */
+  @inline
+  static geluDecay(x: v128): v128 {
+    const a = f32x4.pmin(f32x4.abs(x), v128.load(GELU_MAX)); // keeps NaN
+    const low = Math4.geluInner(F32x4.low(a));
+    const high = Math4.geluInner(F32x4.high(a));
+    const inner = F32x4.narrow(low, high);
+    const rest = F32x4.narrow(f64x2.sub(low, F32x4.low(inner)), f64x2.sub(high, F32x4.high(inner)));
+    const e = Math4.exp(f32x4.neg(inner));
+    return F32x4.fnma(e, rest, e);
   }
 
   /**
