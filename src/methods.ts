@@ -12,13 +12,19 @@ import * as arithmetic from "./ops/arithmetic.ts";
 import * as compare from "./ops/compare.ts";
 import * as math from "./ops/math.ts";
 import { matmul } from "./ops/matmul.ts";
-import { indexSelect } from "./ops/indexing.ts";
+import * as hyperbolic from "./ops/hyperbolic.ts";
+import * as indexing from "./ops/indexing.ts";
+import * as inverse from "./ops/inverse-trig.ts";
 import type { SliceRange } from "./ops/movement.ts";
 import * as movement from "./ops/movement.ts";
-import { flip } from "./ops/rearrange.ts";
+import * as rearrange from "./ops/rearrange.ts";
 import type { Extremes } from "./ops/reduce.ts";
 import * as reductions from "./ops/reduce.ts";
+import { fmod, remainder } from "./ops/remainder.ts";
+import { scatter } from "./ops/scatter.ts";
 import { logSoftmax, softmax } from "./ops/softmax.ts";
+import type { SortOptions } from "./ops/sort.ts";
+import * as sorting from "./ops/sort.ts";
 import type { VarianceOptions } from "./ops/statistics.ts";
 import * as statistics from "./ops/statistics.ts";
 import type { Shape } from "./shape.ts";
@@ -34,18 +40,53 @@ export interface TensorMethods {
   pow(exponent: Operand): Tensor;
   maximum(other: Tensor): Tensor;
   minimum(other: Tensor): Tensor;
+  fmod(other: Operand): Tensor;
+  remainder(other: Operand): Tensor;
+  atan2(x: Tensor): Tensor;
+  lerp(end: Tensor, weight: Operand): Tensor;
   eq(other: Operand): Tensor;
   ne(other: Operand): Tensor;
   lt(other: Operand): Tensor;
   le(other: Operand): Tensor;
   gt(other: Operand): Tensor;
   ge(other: Operand): Tensor;
+  logicalAnd(other: Tensor): Tensor;
+  logicalOr(other: Tensor): Tensor;
+  logicalXor(other: Tensor): Tensor;
+  logicalNot(): Tensor;
+  isnan(): Tensor;
+  isinf(): Tensor;
+  isfinite(): Tensor;
+  maskedFill(mask: Tensor, value: number): Tensor;
   neg(): Tensor;
   abs(): Tensor;
+  sign(): Tensor;
   square(): Tensor;
   sqrt(): Tensor;
+  rsqrt(): Tensor;
+  reciprocal(): Tensor;
+  floor(): Tensor;
+  ceil(): Tensor;
+  round(): Tensor;
+  trunc(): Tensor;
   exp(): Tensor;
+  expm1(): Tensor;
   log(): Tensor;
+  log1p(): Tensor;
+  log2(): Tensor;
+  log10(): Tensor;
+  sin(): Tensor;
+  cos(): Tensor;
+  tan(): Tensor;
+  asin(): Tensor;
+  acos(): Tensor;
+  atan(): Tensor;
+  sinh(): Tensor;
+  cosh(): Tensor;
+  asinh(): Tensor;
+  acosh(): Tensor;
+  atanh(): Tensor;
+  erf(): Tensor;
   clamp(options: { min?: number; max?: number }): Tensor;
   relu(): Tensor;
   tanh(): Tensor;
@@ -71,8 +112,21 @@ export interface TensorMethods {
   logsumexp(dim?: Dims, options?: ReduceOptions): Tensor;
   norm(ord?: number, dim?: Dims, options?: ReduceOptions): Tensor;
   cumsum(dim: number): Tensor;
+  sort(dim?: number, options?: SortOptions): Extremes;
+  argsort(dim?: number, options?: SortOptions): Tensor;
+  topk(k: number, dim?: number, options?: { largest?: boolean }): Extremes;
   indexSelect(dim: number, index: Tensor): Tensor;
+  indexAdd(dim: number, index: Tensor, src: Tensor, options?: { alpha?: number }): Tensor;
+  gather(dim: number, index: Tensor): Tensor;
+  scatter(dim: number, index: Tensor, src: Tensor | number): Tensor;
+  scatterAdd(dim: number, index: Tensor, src: Tensor): Tensor;
+  maskedSelect(mask: Tensor): Tensor;
+  nonzero(): Tensor;
   flip(dims: Dims): Tensor;
+  roll(shifts: Dims, dims?: Dims): Tensor;
+  tile(repeats: readonly number[]): Tensor;
+  tril(diagonal?: number): Tensor;
+  triu(diagonal?: number): Tensor;
   reshape(shape: Shape): Tensor;
   flatten(startDim?: number, endDim?: number): Tensor;
   squeeze(dim?: Dims): Tensor;
@@ -83,6 +137,7 @@ export interface TensorMethods {
   slice(ranges: readonly SliceRange[]): Tensor;
   narrow(dim: number, start: number, length: number): Tensor;
   split(sizes: number | readonly number[], dim?: number): Tensor[];
+  chunk(chunks: number, dim?: number): Tensor[];
   contiguous(): Tensor;
   clone(): Tensor;
   /** The tensor in another dtype; itself if it has it already. */
@@ -109,7 +164,7 @@ function retainGrad(x: Tensor): Tensor {
 }
 
 // Functions whose first argument is the tensor itself.
-const methods: Record<string, (x: Tensor, ...rest: never[]) => unknown> = {
+const methods: Record<keyof TensorMethods, (x: Tensor, ...rest: never[]) => unknown> = {
   add: arithmetic.add,
   sub: arithmetic.sub,
   mul: arithmetic.mul,
@@ -117,18 +172,53 @@ const methods: Record<string, (x: Tensor, ...rest: never[]) => unknown> = {
   pow: math.pow,
   maximum: arithmetic.maximum,
   minimum: arithmetic.minimum,
+  fmod,
+  remainder,
+  atan2: inverse.atan2,
+  lerp: arithmetic.lerp,
   eq: compare.eq,
   ne: compare.ne,
   lt: compare.lt,
   le: compare.le,
   gt: compare.gt,
   ge: compare.ge,
+  logicalAnd: compare.logicalAnd,
+  logicalOr: compare.logicalOr,
+  logicalXor: compare.logicalXor,
+  logicalNot: compare.logicalNot,
+  isnan: compare.isnan,
+  isinf: compare.isinf,
+  isfinite: compare.isfinite,
+  maskedFill: compare.maskedFill,
   neg: arithmetic.neg,
   abs: math.abs,
+  sign: math.sign,
   square: math.square,
   sqrt: math.sqrt,
+  rsqrt: math.rsqrt,
+  reciprocal: math.reciprocal,
+  floor: math.floor,
+  ceil: math.ceil,
+  round: math.round,
+  trunc: math.trunc,
   exp: math.exp,
+  expm1: math.expm1,
   log: math.log,
+  log1p: math.log1p,
+  log2: math.log2,
+  log10: math.log10,
+  sin: math.sin,
+  cos: math.cos,
+  tan: math.tan,
+  asin: inverse.asin,
+  acos: inverse.acos,
+  atan: inverse.atan,
+  sinh: hyperbolic.sinh,
+  cosh: hyperbolic.cosh,
+  asinh: hyperbolic.asinh,
+  acosh: hyperbolic.acosh,
+  atanh: hyperbolic.atanh,
+  erf: math.erf,
   clamp: math.clamp,
   relu: activation.relu,
   tanh: activation.tanh,
@@ -152,8 +242,21 @@ const methods: Record<string, (x: Tensor, ...rest: never[]) => unknown> = {
   logsumexp: statistics.logsumexp,
   norm: statistics.norm,
   cumsum: statistics.cumsum,
-  indexSelect,
-  flip,
+  sort: sorting.sort,
+  argsort: sorting.argsort,
+  topk: sorting.topk,
+  indexSelect: indexing.indexSelect,
+  indexAdd: indexing.indexAdd,
+  gather: indexing.gather,
+  scatter,
+  scatterAdd: indexing.scatterAdd,
+  maskedSelect: indexing.maskedSelect,
+  nonzero: indexing.nonzero,
+  flip: rearrange.flip,
+  roll: rearrange.roll,
+  tile: rearrange.tile,
+  tril: rearrange.tril,
+  triu: rearrange.triu,
   reshape,
   flatten: movement.flatten,
   squeeze: movement.squeeze,
@@ -164,6 +267,7 @@ const methods: Record<string, (x: Tensor, ...rest: never[]) => unknown> = {
   slice: movement.slice,
   narrow: movement.narrow,
   split: movement.split,
+  chunk: rearrange.chunk,
   contiguous: movement.contiguous,
   clone: movement.clone,
   to: cast,

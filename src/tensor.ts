@@ -107,7 +107,7 @@ export class Tensor extends Scoped implements View {
       return this.backend.read(this.buffer, this.offset, this.size, this.dtype);
     }
     const [start, extent] = this.span();
-    return this.gather(await this.backend.read(this.buffer, start, extent, this.dtype), start);
+    return this.elementsOf(await this.backend.read(this.buffer, start, extent, this.dtype), start);
   }
 
   /** `data()` at once, on devices that can. */
@@ -118,7 +118,7 @@ export class Tensor extends Scoped implements View {
       return this.backend.readSync(this.buffer, this.offset, this.size, this.dtype);
     }
     const [start, extent] = this.span();
-    return this.gather(this.backend.readSync(this.buffer, start, extent, this.dtype), start);
+    return this.elementsOf(this.backend.readSync(this.buffer, start, extent, this.dtype), start);
   }
 
   /** The value of a one-element tensor. */
@@ -225,7 +225,7 @@ export class Tensor extends Scoped implements View {
     return [this.offset + low, high - low + 1];
   }
 
-  private gather(source: TypedArray, start: number): TypedArray {
+  private elementsOf(source: TypedArray, start: number): TypedArray {
     const result = typedArray(this.dtype, this.size);
     copyStrided(source, this.offset - start, this.shape, this.strides, result);
     return result;
