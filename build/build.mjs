@@ -317,7 +317,7 @@ async function build(kernelsOnly) {
   await stage(
     "bundle",
     bundle,
-    [self, manifest("esbuild"), manifest("@assemblyscript/loader"), ...src],
+    [self, "tsconfig.json", manifest("esbuild"), manifest("@assemblyscript/loader"), ...src],
     ["dist/index.js", "dist/vectors.js", "dist/cli.js"],
   );
   await stage(

@@ -200,18 +200,20 @@ function record<A>(
   extras: readonly Tensor[],
   attrs: A,
 ): void {
-  const saves = op.saves;
-  let saved = noOutputs;
-  if (saves !== undefined) {
-    const list: Tensor[] = [];
-    for (let i = 0; i < saves.length; i++) {
-      const what = saves[i];
-      if (typeof what === "number") {
-        if (what < inputs.length) list.push(inputs[what]);
-      } else list.push(what === "y" ? output : extras[what === "extra0" ? 0 : 1]);
-    }
-    saved = list;
+  const { saves } = op;
+  if (saves === undefined) {
+    putOnTape(op, attrs, inputs, output, noOutputs, extras);
+    return;
   }
+  const saved = Array<Tensor>(saves.length);
+  let count = 0;
+  for (let i = 0; i < saves.length; i++) {
+    const what = saves[i];
+    if (typeof what !== "number") {
+      saved[count++] = what === "y" ? output : extras[what === "extra0" ? 0 : 1];
+    } else if (what < inputs.length) saved[count++] = inputs[what];
+  }
+  if (count < saved.length) saved.length = count;
   putOnTape(op, attrs, inputs, output, saved, extras);
 }
 

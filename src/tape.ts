@@ -75,20 +75,16 @@ export class Node implements GraphNode, VjpContext {
     this.inputs = inputs;
     this.saved = saved;
     this.hidden = hidden;
-    if (saved.length === 0) {
-      this.storages = nothing;
-      this.versions = nothing;
-    } else {
-      const storages: Storage[] = [];
-      const versions: number[] = [];
-      for (let i = 0; i < saved.length; i++) {
-        const storage = saved[i].storage;
-        storages.push(storage.retain());
-        versions.push(storage.version);
-      }
-      this.storages = storages;
-      this.versions = versions;
+    // Of the right length at once: a list that grows by push takes room for 17.
+    const storages = Array<Storage>(saved.length);
+    const versions = Array<number>(saved.length);
+    for (let i = 0; i < saved.length; i++) {
+      const storage = saved[i].storage;
+      storages[i] = storage.retain();
+      versions[i] = storage.version;
     }
+    this.storages = storages;
+    this.versions = versions;
     for (let i = 0; i < inputs.length; i++) inputs[i].node?.hold();
   }
 

@@ -114,6 +114,9 @@ function batchArray(
   return data instanceof Float64Array ? new Float64Array(n) : new Int32Array(n);
 }
 
+/** So many elements are copied one by one before a view of them would be made. */
+const SHORT = 64;
+
 /** Neighbouring rows that are asked for one after the other are copied in one go. */
 function gather(data: TypedArray, row: number, indices: Int32Array, out: TypedArray): void {
   if (row === 1) {
@@ -125,7 +128,10 @@ function gather(data: TypedArray, row: number, indices: Int32Array, out: TypedAr
     do i++;
     while (i < indices.length && indices[i] === indices[i - 1] + 1);
     const from = indices[first] * row;
-    out.set(data.subarray(from, from + (i - first) * row), first * row);
+    const to = first * row;
+    const count = (i - first) * row;
+    if (count > SHORT) out.set(data.subarray(from, from + count), to);
+    else for (let k = 0; k < count; k++) out[to + k] = data[from + k];
   }
 }
 

@@ -190,6 +190,7 @@ function checkNumber(op: string, name: string, value: number): void {
 
 function toTensors(batch: HostBatch, size: number): Tensor[] {
   const backend = backendOf();
+  const { float } = backend.capabilities();
   return batch.map((array, i) => {
     const { data, shape } = array;
     checkShape("DataLoader", shape);
@@ -199,12 +200,12 @@ function toTensors(batch: HostBatch, size: number): Tensor[] {
           `as array ${i}; expected [${size}, ...] for ${size} examples`,
       );
     }
-    return toTensor(backend, array);
+    return toTensor(backend, array, float);
   });
 }
 
-function toTensor(backend: Backend, { data, shape }: NdArray): Tensor {
-  const dtype: DType = data instanceof Int32Array ? "int32" : backend.capabilities().float;
+function toTensor(backend: Backend, { data, shape }: NdArray, float: DType): Tensor {
+  const dtype = data instanceof Int32Array ? "int32" : float;
   const tensor = empty(backend, shape, dtype, "batch");
   writeBuffer(tensor.storage, tensor.offset, typedArray(dtype, data));
   return tensor;

@@ -83,6 +83,7 @@ export function matmul(a: Tensor, b: Tensor): Tensor {
       `matmul: inner dimensions differ: ${formatShape(a.shape)} @ ${formatShape(b.shape)} (${k} vs ${rows})`,
     );
   }
+  if (a.ndim === 2 && b.ndim === 2) return product(left, right);
   const batch = broadcastShapes("matmul", left.shape.slice(0, -2), right.shape.slice(0, -2));
   const result = foldRows(left, right) ?? product(batched(left, batch), batched(right, batch));
   if (a.ndim > 1 && b.ndim > 1) return result;

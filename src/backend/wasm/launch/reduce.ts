@@ -61,13 +61,13 @@ function fold(
   y: number,
 ): void {
   while (true) {
-    const at = groups.findLastIndex((group) => group.reduced);
+    const at = lastReduced(groups);
     const extent = groups[at].extent;
     const outer = product(groups, 0, at);
     const inner = product(groups, at + 1, groups.length);
     const block = blockFor(extent, outer, inner);
     const blocks = Math.ceil(extent / block);
-    const last = blocks === 1 && groups.findIndex((group) => group.reduced) === at;
+    const last = blocks === 1 && isFirstReduced(groups, at);
     const size = outer * blocks * inner;
     const to = last ? y : rt.scratch(4 * size);
     step(rt, kernel, dtype, last ? n : 1, from, to, extent, inner, block, size);
@@ -77,6 +77,17 @@ function fold(
     if (blocks === 1) groups.splice(at, 1);
     else groups[at].extent = blocks;
   }
+}
+
+function lastReduced(groups: readonly Group[]): number {
+  let at = groups.length - 1;
+  while (!groups[at].reduced) at--;
+  return at;
+}
+
+function isFirstReduced(groups: readonly Group[], at: number): boolean {
+  for (let i = 0; i < at; i++) if (groups[i].reduced) return false;
+  return true;
 }
 
 function product(groups: readonly Group[], begin: number, end: number): number {
@@ -103,15 +114,13 @@ function step(
   block: number,
   size: number,
 ): void {
-  const args = [from, to, n];
-  if (inner > 1) args.push(inner);
-  args.push(block);
   const stem = kernel.wasm;
   const floats = stem === "mean" || (stem === "sum" && dtype === "float32");
-  if (floats) args.push(count === 1 || stem === "sum" ? 1 : count);
   const named = floats && dtype === "float32" ? sum : kernel;
   const name = exportName(named, dtype, inner > 1 ? "_cols" : "_rows");
   const grain = inner > 1 ? Math.ceil(WORK / block / 16) * 16 : Math.ceil(WORK / block);
+  const args = inner > 1 ? [from, to, n, inner, block] : [from, to, n, block];
+  if (floats) args.push(count === 1 || stem === "sum" ? 1 : count);
   rt.parallel(name, size, grain, args);
 }
 
