@@ -1,13 +1,13 @@
 /** `--compare OLD NEW`: what changed between two files of figures. */
 import { formatNumber } from "./report.ts";
 import { advantage } from "./row.ts";
-import type { Cell } from "./row.ts";
+import type { Cell, Unit } from "./row.ts";
 import type { Figures } from "./save.ts";
 
 export interface Change {
   readonly name: string;
   readonly engine: string;
-  readonly unit: string;
+  readonly unit: Unit;
   readonly old: number;
   readonly new: number;
   /** New speed over old speed: above 1, it got better. */
@@ -29,16 +29,19 @@ export function changes(old: Figures, now: Figures): Change[] {
       const was = earlier.cells[engine];
       if (was === undefined || "cannot" in was || "cannot" in cell) continue;
       const ratio = advantage(result.unit, cell, was)!;
-      const noise = Math.max(0.02, spread(was) + spread(cell));
       const { unit } = result;
+      const noise = Math.max(0.02, spread(unit, was) + spread(unit, cell));
       found.push({ name: key(result), engine, unit, old: was.best, new: cell.best, ratio, noise });
     }
   }
   return found.sort((a, b) => Math.abs(Math.log(b.ratio)) - Math.abs(Math.log(a.ratio)));
 }
 
-function spread(cell: Cell): number {
-  return "cannot" in cell ? 0 : Math.abs(cell.median / cell.best - 1);
+/** A time that was taken once does not say how it scatters: a tenth is assumed. Sizes do not scatter. */
+function spread(unit: Unit, cell: Cell): number {
+  if ("cannot" in cell) return 0;
+  if (cell.samples === 1) return unit === "kB" || unit === "MB" ? 0 : 0.1;
+  return Math.abs(cell.median / cell.best - 1);
 }
 
 export function formatChanges(old: Figures, now: Figures): string {

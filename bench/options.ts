@@ -12,7 +12,7 @@ prints the best of all samples with the distance of their median ("34.8+4%": 34.
   --only TEXT,TEXT    rows whose "section: name" contains one of the texts, for example "gemm" or "cnn"
   --threads LIST      thread counts of roadless (default: 1 and all cores, here ${defaultThreads()})
   --precision LIST    strict, fast or both (default: strict,fast)
-  --quick             a twelfth of the time, the largest shapes left out: figures to look at, not to quote
+  --quick             shorter turns, the largest shapes left out: figures to look at, not to quote
   --json FILE         where the figures go (default: bench/results/DATE-nodeVERSION[-quick].json, only if
                       --only is not given; - for nowhere)
   --no-peers          without PyTorch, jax-js and tfjs

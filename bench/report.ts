@@ -58,12 +58,12 @@ function columns(name: string, texts: readonly string[]): string {
   return lines.join("\n");
 }
 
-/** "34.8+4%": the best, and how much more (or less, for a rate) the median is. */
+/** "34.8+4%": the best, and how much more (or less, for a rate) the median is; 99 stands for all above. */
 function formatCell(unit: Unit, cell: Cell): string {
   if ("cannot" in cell) return "cannot";
   const { best, median, samples } = cell;
   if (samples === 1) return `${formatNumber(best)}    `;
-  const percent = Math.min(Math.round(100 * Math.abs(median / best - 1)), 999);
+  const percent = Math.min(Math.round(100 * Math.abs(median / best - 1)), 99);
   return `${formatNumber(best)}${isRate(unit) ? "-" : "+"}${percent}%`.padStart(9);
 }
 

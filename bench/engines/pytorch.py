@@ -20,7 +20,7 @@ from torch.nn import functional
 from pytorch_models import CREATE, data
 from pytorch_optimizers import SOURCE, create_optimizer
 
-WARM_UP = 0.3
+WARM_UP = 0.15
 UNDERFLOW_SCALE = 1e-39
 
 

@@ -32,8 +32,8 @@ export type Request =
   | { op: "memory" }
   | { op: "release" };
 
-/** Seconds of calls before any is counted: compilers need about a tenth of it when nothing else runs. */
-const warmUp = 0.3;
+/** Seconds of calls before any is counted: compilers need less when nothing else runs. */
+const warmUp = 0.15;
 /** A first call that takes so many seconds is not repeated to see how much of it was compiling. */
 const patience = 5;
 

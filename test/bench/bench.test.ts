@@ -122,7 +122,7 @@ bench("the table says best and median, ratios, and why an engine cannot", () => 
 
 bench("lines keep to 100 columns, however many engines there are", () => {
   const many = [1, 2, 3, 4, 5, 6, 7, 8, 9].map((i) => new Engine(`e ${i}`, "roadless", never));
-  const cells = Object.fromEntries(many.map(({ name }) => [name, cell(1234, 5678)]));
+  const cells = Object.fromEntries(many.map(({ name }) => [name, cell(1234, 1543)]));
   const result = { section: "a", name: "x".repeat(29), unit: "ms" as const, cells, ratios: [] };
   const lines = [formatHeader("a", "ms", many), formatResult(result, many)].join("\n").split("\n");
   for (const line of lines) assert.ok(line.length <= 100, line);
@@ -166,6 +166,8 @@ bench("--compare sorts by the size of the change and knows the noise", () => {
   assert.ok(Math.abs(found[0].noise - 0.15) < 1e-12);
   assert.is(found[1].noise, 0.02);
   assert.match(formatChanges(old, now), "2 figures in both, 2 changed by more than their noise");
+  const once = (best: number): Cell => ({ best, median: best, samples: 1 });
+  assert.is(changes(figures({ a: once(10) }), figures({ a: once(11) }))[0].noise, 0.2);
   const same = formatChanges(old, figures({ a: cell(10.1), b: cell(11, 11) }));
   assert.match(same, "2 figures in both, 1 changed by more than their noise");
 });
