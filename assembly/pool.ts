@@ -198,6 +198,72 @@ export function max_pool_grad_f32(
   }
 }
 
+/** The same of windows of 2 × 2, stride 2, no padding: they do not overlap, so every element is written once. */
+export function max_pool_grad_2x2_f32(
+  dy: usize,
+  index: usize,
+  dx: usize,
+  h: i32,
+  w: i32,
+  oh: i32,
+  ow: i32,
+  begin: i32,
+  end: i32,
+): void {
+  const rest = (<usize>((h - 2 * oh) * w)) << 2;
+  for (let plane = begin; plane < end; plane++) {
+    let to = dx + ((<usize>(plane * h * w)) << 2);
+    for (let row = 0; row < oh; row++) {
+      const from = (<usize>((plane * oh + row) * ow)) << 2;
+      maxPoolGradRow(dy + from, index + from, to, w, ow, 2 * row * w);
+      to += (<usize>w) << 3;
+    }
+    memory.fill(to, 0, rest);
+  }
+}
+
+/** Two rows of dx from one of dy. */
+function maxPoolGradRow(dy: usize, index: usize, dx: usize, w: i32, ow: i32, place: i32): void {
+  const below = (<usize>w) << 2;
+  const one = i32x4.splat(1);
+  const down = i32x4.splat(w);
+  let first = i32x4.add(i32x4.splat(place), i32x4(0, 2, 4, 6));
+  let column = 0;
+  for (; column + 4 <= ow; column += 4) {
+    const d = v128.load(dy);
+    const at = v128.load(index);
+    const second = i32x4.add(first, down);
+    const v0 = v128.and(d, i32x4.eq(at, first));
+    const v1 = v128.and(d, i32x4.eq(at, i32x4.add(first, one)));
+    const v2 = v128.and(d, i32x4.eq(at, second));
+    const v3 = v128.and(d, i32x4.eq(at, i32x4.add(second, one)));
+    v128.store(dx, v128.shuffle<f32>(v0, v1, 0, 4, 1, 5));
+    v128.store(dx, v128.shuffle<f32>(v0, v1, 2, 6, 3, 7), 16);
+    v128.store(dx + below, v128.shuffle<f32>(v2, v3, 0, 4, 1, 5));
+    v128.store(dx + below, v128.shuffle<f32>(v2, v3, 2, 6, 3, 7), 16);
+    first = i32x4.add(first, i32x4.splat(8));
+    dy += 16;
+    index += 16;
+    dx += 32;
+  }
+  for (; column < ow; column++) {
+    const d = load<f32>(dy);
+    const at = load<i32>(index) - place - 2 * column;
+    store<f32>(dx, at == 0 ? d : 0);
+    store<f32>(dx, at == 1 ? d : 0, 4);
+    store<f32>(dx + below, at == w ? d : 0);
+    store<f32>(dx + below, at == w + 1 ? d : 0, 4);
+    dy += 4;
+    index += 4;
+    dx += 8;
+  }
+  for (column *= 2; column < w; column++) {
+    store<f32>(dx, 0);
+    store<f32>(dx + below, 0);
+    dx += 4;
+  }
+}
+
 /** PyTorch's divisor: the window with padding, clipped at the padded border; or without padding. */
 function divisor(
   top: i32,

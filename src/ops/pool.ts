@@ -127,8 +127,8 @@ export const maxPoolOp: Op<PoolAttrs> = defineOp<PoolAttrs>({
   shape: pooledShape,
   extra: (_inputs, _attrs, shape) => [{ shape, dtype: "int32" }],
   saves: ["extra0"],
-  vjp: (dy, { saved: [index], inputs: [x] }) => [
-    run(maxPoolGradOp, [dy, index], { xShape: x.shape }),
+  vjp: (dy, { saved: [index], inputs: [x] }, attrs) => [
+    run(maxPoolGradOp, [dy, index], { ...attrs, xShape: x.shape }),
   ],
 });
 
@@ -146,7 +146,7 @@ const activatedOp = defineOp<PoolAttrs & { activation: "relu" }>({
   },
 });
 
-const maxPoolGradOp = defineOp<{ xShape: readonly number[] }>({
+const maxPoolGradOp = defineOp<PoolAttrs & { xShape: readonly number[] }>({
   name: "maxPool2dGrad",
   kind: "maxPool2dGrad",
   wasm: "max_pool2d_grad",

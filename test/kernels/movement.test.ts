@@ -323,7 +323,7 @@ movement("max pooling: values, places, gradient", () => {
         { kind: "maxPool2dGrad", wasm: "max_pool2d_grad" },
         inputs,
         [{ shape }],
-        { xShape: shape },
+        { ...w, xShape: shape },
       );
       assert.equal(gradient, dx);
     }

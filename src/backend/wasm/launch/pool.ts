@@ -46,11 +46,18 @@ export const maxPool2d: Launcher = (rt, _kernel, [x], [y, index], attrs) => {
   }
 };
 
-export const maxPool2dGrad: Launcher = (rt, _kernel, [dy, index], [dx]) => {
+export const maxPool2dGrad: Launcher = (rt, _kernel, [dy, index], [dx], attrs) => {
   if (dx.size === 0) return;
-  const size = dx.shape[2] * dx.shape[3];
-  const args = [rt.dense(dy), rt.dense(index), rt.pointer(dx), size, dy.shape[2] * dy.shape[3]];
-  rt.parallel("max_pool_grad_f32", planesOf(dx), grainOf(dx), args);
+  const args = [rt.dense(dy), rt.dense(index), rt.pointer(dx)];
+  const [, , h, w] = dx.shape;
+  const [, , oh, ow] = dy.shape;
+  if (isTwoByTwo(dx, dy, attrs)) {
+    args.push(h, w, oh, ow);
+    rt.parallel("max_pool_grad_2x2_f32", planesOf(dx), grainOf(dx), args);
+  } else {
+    args.push(h * w, oh * ow);
+    rt.parallel("max_pool_grad_f32", planesOf(dx), grainOf(dx), args);
+  }
 };
 
 export const avgPool2d: Launcher = (rt, _kernel, [x], [y], attrs) => {
