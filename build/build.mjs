@@ -1,7 +1,7 @@
 // Builds everything that is generated, each stage only when its inputs changed:
 //   kernels  assembly/ → dist/kernels/*.wasm and src/backend/wasm/binaries.ts
-//   bundle   src/      → dist/index.js, dist/chunks/*.js (dynamic imports); dist/vectors.js and dist/cli.js,
-//                        which import it
+//   bundle   src/      → dist/index.js, dist/chunks/*.js (dynamic imports); dist/webgpu.js, which it loads when
+//                        asked for; dist/vectors.js and dist/cli.js; all three import it
 //   types    src/      → dist/types/**/*.d.ts
 // `node build/build.mjs --kernels` stops after the first. Prints nothing when all is up to date.
 
@@ -127,29 +127,35 @@ const shared = {
   "src/index.ts": "./index.js",
   "src/errors.ts": "./index.js",
   "src/vectors/index.ts": "./vectors.js",
+  "src/backend/webgpu/backend.ts": "./webgpu.js",
 };
 
 async function bundle() {
-  const library = await esbuildFiles({
-    entryPoints: { index: "src/index.ts" },
-    splitting: true, // what is imported dynamically loads when asked for
-    chunkNames: "chunks/[name]-[hash]",
-  });
-  const fromBundles = {
+  const fromBundles = (among) => ({
     name: "from-bundles",
     setup(build) {
       build.onResolve({ filter: /\.ts$/ }, ({ kind, resolveDir, path: specifier }) => {
-        if (kind === "entry-point") return undefined;
+        if (!among.includes(kind)) return undefined;
         const file = path.relative(process.cwd(), path.resolve(resolveDir, specifier));
         const target = shared[file.split(path.sep).join("/")];
         return target && { path: target, external: true };
       });
     },
-  };
+  });
+  const library = await esbuildFiles({
+    entryPoints: { index: "src/index.ts" },
+    splitting: true, // what is imported dynamically loads when asked for
+    chunkNames: "chunks/[name]-[hash]",
+    plugins: [fromBundles(["dynamic-import"])],
+  });
   const tools = await esbuildFiles({
-    entryPoints: { vectors: "src/vectors/index.ts", cli: "src/cli.ts" },
+    entryPoints: {
+      webgpu: "src/backend/webgpu/backend.ts",
+      vectors: "src/vectors/index.ts",
+      cli: "src/cli.ts",
+    },
     external: ["node:*"],
-    plugins: [fromBundles],
+    plugins: [fromBundles(["import-statement", "dynamic-import"])],
   });
   fs.rmSync("dist/chunks", { recursive: true, force: true });
   for (const file of [...library, ...tools]) writeFile(file.path, file.contents);
@@ -318,7 +324,7 @@ async function build(kernelsOnly) {
     "bundle",
     bundle,
     [self, "tsconfig.json", manifest("esbuild"), manifest("@assemblyscript/loader"), ...src],
-    ["dist/index.js", "dist/vectors.js", "dist/cli.js"],
+    ["dist/index.js", "dist/webgpu.js", "dist/vectors.js", "dist/cli.js"],
   );
   await stage(
     "types",

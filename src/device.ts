@@ -11,6 +11,11 @@ export interface DeviceOptions {
   precision?: "strict" | "fast";
   /** The kernel module, where the embedded one is refused (a Module, its bytes, or a Response). */
   wasm?: WebAssembly.Module | BufferSource | Response;
+  /**
+   * The GPU of device "webgpu" where it is not navigator.gpu: what `create([])` of the package webgpu returns.
+   * In Node that package is found by itself where it is installed.
+   */
+  gpu?: object;
 }
 
 /** How to start a backend. `create` is absent where starting needs waiting. */
@@ -60,9 +65,9 @@ export function backendOf(device: DeviceName = defaultDevice): Backend {
 export async function init(options: DeviceOptions & { device?: DeviceName } = {}): Promise<void> {
   const { device = defaultDevice, ...rest } = options;
   for (const key of Object.keys(rest)) {
-    if (key !== "threads" && key !== "precision" && key !== "wasm") {
+    if (key !== "threads" && key !== "precision" && key !== "wasm" && key !== "gpu") {
       throw new ValueError(
-        `init: unknown option "${key}"; expected device, threads, precision or wasm`,
+        `init: unknown option "${key}"; expected device, threads, precision, wasm or gpu`,
       );
     }
   }

@@ -10,6 +10,10 @@ registerBackend("reference", {
   create: () => new ReferenceBackend(),
   createAsync: async () => new ReferenceBackend(),
 });
+registerBackend("webgpu", {
+  createAsync: async (options) =>
+    (await import("./backend/webgpu/backend.ts")).createGpuBackend(options),
+});
 
 export * as nn from "./nn/index.ts";
 export { recalibrateBatchNorm } from "./nn/index.ts";

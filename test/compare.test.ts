@@ -233,7 +233,7 @@ comparing("refuses options and functions that it cannot use", async () => {
   );
   await rejects(
     () => compare("cpu", "tpu" as "cpu", fn),
-    'device: device is "tpu"; expected one of "cpu", "reference"',
+    'device: device is "tpu"; expected one of "cpu", "reference", "webgpu"',
   );
   await rejects(
     () => compare("cpu", "reference", async () => {}),

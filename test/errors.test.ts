@@ -1115,7 +1115,7 @@ const cases: [what: string, kind: Kind, f: () => unknown, message: string][] = [
     "unknown device",
     rl.ValueError,
     () => zeros([1], { device: "tpu" as "cpu" }),
-    'device: device is "tpu"; expected one of "cpu", "reference"',
+    'device: device is "tpu"; expected one of "cpu", "reference", "webgpu"',
   ],
   [
     "two devices",
@@ -1168,10 +1168,13 @@ errors("init refuses what it does not know", async () => {
     }
     assert.unreachable("did not throw");
   };
-  await refuse({ device: "tpu" }, /^init: device is "tpu"; expected one of "cpu", "reference"$/);
+  await refuse(
+    { device: "tpu" },
+    /^init: device is "tpu"; expected one of "cpu", "reference", "webgpu"$/,
+  );
   await refuse(
     { thread: 2 },
-    /^init: unknown option "thread"; expected device, threads, precision or wasm$/,
+    /^init: unknown option "thread"; expected device, threads, precision, wasm or gpu$/,
   );
   await refuse({ threads: 0 }, /threads: 0/);
   await refuse({ precision: "half" }, /precision: "half"/);

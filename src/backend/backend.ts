@@ -1,6 +1,6 @@
 /**
  * What a backend is: it owns buffers and runs kernels on views of them. It knows nothing of
- * tensors, graphs or scopes. Three exist: `wasm` (device "cpu"), `reference`, and later `webgpu`.
+ * tensors, graphs or scopes. Three exist: `wasm` (device "cpu"), `reference` and `webgpu`.
  */
 import type { Shape, Strides } from "../shape.ts";
 
@@ -55,6 +55,8 @@ export type ZipFunction = (a: number, b: number) => number;
  *   per kind.
  *
  * `wasm` is the stem of the kernel's export; the launcher appends the type (`relu` → `relu_f32`).
+ * `wgsl` is the GPU's expression for `map` (of x) and `zip` (of a and b) and the names in `params`, for all
+ * dtypes or for each that there is; it may call what src/backend/webgpu/functions.ts holds.
  * Inputs may be strided or broadcast views; outputs are dense unless the kind says otherwise.
  */
 export interface Kernel {
@@ -62,6 +64,7 @@ export interface Kernel {
   readonly kind: string;
   readonly reference: MapFunction | ZipFunction | ReferenceFunction<never>;
   readonly wasm: string;
+  readonly wgsl?: string | Readonly<Partial<Record<DType, string>>>;
   readonly params?: readonly string[];
 }
 
@@ -78,6 +81,9 @@ export interface Capabilities {
   readonly reservedBytes: number;
   /** False where results can only be read asynchronously. */
   readonly syncReads: boolean;
+  /** What the GPU is called, and the optional features that its device has. */
+  readonly adapter?: string;
+  readonly features?: readonly string[];
 }
 
 /** Kernel calls with their buffers, to be made again in the same order. */

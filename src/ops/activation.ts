@@ -15,21 +15,26 @@ interface ActivationSpec<A> {
   from: "x" | "y";
   /** dx from (x or y, dy, ...params). */
   grad: (saved: number, dy: number, ...params: number[]) => number;
+  /** The GPU's expressions: of x, and of a (what is saved) and b (dy). */
+  wgsl: string;
+  gradWgsl: string;
 }
 
 function defineActivation<A = NoAttrs>(spec: ActivationSpec<A>): Op<A> {
-  const { name, wasm = name, params, reference } = spec;
+  const { name, wasm = name, params, reference, wgsl } = spec;
   const gradOp = defineZip<A>({
     name: `${name}Grad`,
     wasm: `${wasm}_grad`,
     params,
     reference: spec.grad as (...values: number[]) => number,
+    wgsl: spec.gradWgsl,
   });
   return defineMap<A>({
     name,
     wasm,
     params,
     reference: reference as (...values: number[]) => number,
+    wgsl,
     saves: spec.from === "x" ? [0] : ["y"],
     vjp: (dy, { saved: [saved] }, attrs) => [run(gradOp, [saved, dy], attrs)],
   });
@@ -40,6 +45,8 @@ export const reluOp: Op<NoAttrs> = defineActivation({
   reference: (x) => Math.max(x, 0),
   from: "y",
   grad: (y, dy) => (y <= 0 ? 0 : dy), // NaN passes dy on, as in PyTorch
+  wgsl: "f_max(x, 0.0)",
+  gradWgsl: "select(b, 0.0, !is_nan(a) && a <= 0.0)",
 });
 
 export const tanhOp: Op<NoAttrs> = defineActivation({
@@ -47,6 +54,8 @@ export const tanhOp: Op<NoAttrs> = defineActivation({
   reference: elementary.tanh,
   from: "y",
   grad: (y, dy) => dy * (1 - y * y),
+  wgsl: "f_tanh(x)",
+  gradWgsl: "b * (1.0 - a * a)",
 });
 
 export const sigmoidOp: Op<NoAttrs> = defineActivation({
@@ -54,6 +63,8 @@ export const sigmoidOp: Op<NoAttrs> = defineActivation({
   reference: elementary.sigmoid,
   from: "y",
   grad: (y, dy) => dy * y * (1 - y),
+  wgsl: "f_sigmoid(x)",
+  gradWgsl: "b * a * (1.0 - a)",
 });
 
 const logSigmoidOp = defineActivation({
@@ -62,6 +73,8 @@ const logSigmoidOp = defineActivation({
   reference: (x) => -elementary.logOnePlusExp(-x),
   from: "x",
   grad: (x, dy) => dy * elementary.sigmoid(-x),
+  wgsl: "-f_log_one_plus_exp(-x)",
+  gradWgsl: "b * f_sigmoid(-a)",
 });
 
 /** x where gradients are constant beyond ±1000, so that an infinity gives their limit and not ∞·0. */
@@ -77,6 +90,8 @@ const siluOp = defineActivation({
     const z = bounded(x);
     return dy * elementary.sigmoid(z) * (1 + z * elementary.sigmoid(-z));
   },
+  wgsl: "x * f_sigmoid(x)",
+  gradWgsl: "b * f_silu_slope(f_bounded(a))",
 });
 
 const geluOp = defineActivation({
@@ -87,6 +102,8 @@ const geluOp = defineActivation({
     const z = bounded(x);
     return dy * (elementary.normalCdf(z) + z * elementary.normalDensity(z));
   },
+  wgsl: "x * f_normal_cdf(x)",
+  gradWgsl: "b * f_gelu_slope(f_bounded(a))",
 });
 
 /** √(2/π) (x + 0.044715 x³) */
@@ -105,6 +122,8 @@ const geluTanhOp = defineActivation({
     const slope = Math.sqrt(2 / Math.PI) * (1 + 3 * 0.044715 * x * x);
     return dy * (0.5 * (1 + t) + 0.5 * x * (1 - t * t) * slope);
   },
+  wgsl: "0.5 * x * (1.0 + f_tanh(f_gelu_inner(x)))",
+  gradWgsl: "b * f_gelu_tanh_slope(f_bounded(a))",
 });
 
 export const leakyReluOp: Op<{ slope: number }> = defineActivation<{ slope: number }>({
@@ -114,6 +133,8 @@ export const leakyReluOp: Op<{ slope: number }> = defineActivation<{ slope: numb
   reference: (x, slope) => (x > 0 ? x : x * slope),
   from: "x",
   grad: (x, dy, slope) => (x > 0 ? dy : dy * slope),
+  wgsl: "select(x * slope, x, !is_nan(x) && x > 0.0)",
+  gradWgsl: "select(b * slope, b, !is_nan(a) && a > 0.0)",
 });
 
 const eluOp = defineActivation<{ alpha: number }>({
@@ -122,6 +143,8 @@ const eluOp = defineActivation<{ alpha: number }>({
   reference: (x, alpha) => (x > 0 ? x : alpha * elementary.expm1(x)),
   from: "x",
   grad: (x, dy, alpha) => (x <= 0 ? dy * alpha * elementary.exp(x) : dy), // NaN passes dy on
+  wgsl: "select(alpha * f_expm1(x), x, !is_nan(x) && x > 0.0)",
+  gradWgsl: "select(b, b * alpha * f_exp(a), !is_nan(a) && a <= 0.0)",
 });
 
 const softplusOp = defineActivation<{ beta: number; threshold: number }>({
@@ -131,6 +154,8 @@ const softplusOp = defineActivation<{ beta: number; threshold: number }>({
     x * beta > threshold ? x : elementary.logOnePlusExp(x * beta) / beta,
   from: "x",
   grad: (x, dy, beta, threshold) => (x * beta > threshold ? dy : dy * elementary.sigmoid(x * beta)),
+  wgsl: "select(f_div(f_log_one_plus_exp(x * beta), beta), x, !is_nan(x) && x * beta > threshold)",
+  gradWgsl: "select(b * f_sigmoid(a * beta), b, !is_nan(a) && a * beta > threshold)",
 });
 
 /** max(x, 0). Gradient 0 at 0; NaN stays NaN. */

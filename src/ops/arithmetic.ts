@@ -1,4 +1,5 @@
 /** Arithmetic with broadcasting, between tensors and with numbers. */
+import type { Kernel } from "../backend/backend.ts";
 import type { Op } from "../op.ts";
 import { run } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
@@ -25,6 +26,7 @@ interface Value {
 const addOp = defineZip({
   name: "add",
   reference: (a, b) => a + b,
+  wgsl: "a + b",
   vjp: (dy, context) => {
     const [a, b] = context.inputs;
     return [
@@ -37,6 +39,7 @@ const addOp = defineZip({
 const subOp = defineZip({
   name: "sub",
   reference: (a, b) => a - b,
+  wgsl: "a - b",
   vjp: (dy, context) => {
     const [a, b] = context.inputs;
     return [sumTo(dy, a.shape), context.needs(1) ? sumTo(neg(dy), b.shape) : null];
@@ -46,6 +49,7 @@ const subOp = defineZip({
 const mulOp = defineZip({
   name: "mul",
   reference: (a, b) => a * b,
+  wgsl: "a * b",
   saves: [0, 1],
   vjp: (dy, context) => {
     const [a, b] = context.saved;
@@ -59,6 +63,7 @@ const mulOp = defineZip({
 const divOp = defineZip({
   name: "div",
   reference: (a, b) => a / b,
+  wgsl: "f_div(a, b)",
   saves: [0, 1],
   vjp: (dy, context) => {
     const [a, b] = context.saved;
@@ -73,11 +78,13 @@ const divOp = defineZip({
 function defineExtreme(
   name: string,
   reference: (a: number, b: number) => number,
+  wgsl: Kernel["wgsl"],
   loses: (a: Tensor, b: Tensor) => Tensor,
 ): Op<NoAttrs> {
   return defineZip({
     name,
     reference,
+    wgsl,
     saves: [0, 1],
     vjp: (dy, context) => {
       const [a, b] = context.saved;
@@ -93,11 +100,13 @@ function defineExtreme(
 const maximumOp = defineExtreme(
   "maximum",
   (a, b) => Math.max(a, b),
+  { float32: "f_max(a, b)", int32: "max(a, b)" },
   (a, b) => lt(a, b),
 );
 const minimumOp = defineExtreme(
   "minimum",
   (a, b) => Math.min(a, b),
+  { float32: "f_min(a, b)", int32: "min(a, b)" },
   (a, b) => gt(a, b),
 );
 
@@ -106,6 +115,7 @@ const addScalarOp = defineMap<Value>({
   wasm: "add_scalar",
   params: ["value"],
   reference: (x, value) => x + value,
+  wgsl: "x + value",
   vjp: (dy) => [dy],
 });
 
@@ -114,6 +124,7 @@ const mulScalarOp = defineMap<Value>({
   wasm: "mul_scalar",
   params: ["value"],
   reference: (x, value) => x * value,
+  wgsl: "x * value",
   vjp: (dy, _context, { value }) => [mul(dy, value)],
 });
 
@@ -122,6 +133,7 @@ const rsubScalarOp = defineMap<Value>({
   wasm: "rsub_scalar",
   params: ["value"],
   reference: (x, value) => value - x,
+  wgsl: "value - x",
   vjp: (dy) => [neg(dy)],
 });
 
@@ -130,6 +142,7 @@ const rdivScalarOp = defineMap<Value>({
   wasm: "rdiv_scalar",
   params: ["value"],
   reference: (x, value) => value / x,
+  wgsl: "f_div(value, x)",
   saves: [0],
   vjp: (dy, { saved: [x] }, { value }) => [mul(dy, div(div(-value, x), x))],
 });
@@ -197,7 +210,12 @@ export function lerp(a: Tensor, b: Tensor, weight: Operand): Tensor {
   return add(a, mul(sub(b, a), weight));
 }
 
-const negOp = defineMap({ name: "neg", reference: (x) => -x, vjp: (dy) => [neg(dy)] });
+const negOp = defineMap({
+  name: "neg",
+  reference: (x) => -x,
+  wgsl: "-x",
+  vjp: (dy) => [neg(dy)],
+});
 
 /** -x */
 export function neg(x: Tensor): Tensor {

@@ -23,6 +23,8 @@ export interface ElementwiseSpec<A> {
   params?: readonly (keyof A & string)[];
   /** The stem of the kernel's name; by default `name`. */
   wasm?: string;
+  /** The GPU's expression: see Kernel. */
+  wgsl?: Kernel["wgsl"];
   dtype?: Op<A>["dtype"];
   saves?: Op<A>["saves"];
   vjp?: Vjp<A>;

@@ -9,16 +9,28 @@ import { sumTo } from "./broadcast.ts";
 import type { NoAttrs, Operand } from "./common.ts";
 import { cast, checkOperands, defineMap, defineZip, forScalar, none, promote } from "./common.ts";
 
-function defineCompare(name: string, holds: (a: number, b: number) => boolean): Op<NoAttrs> {
-  return defineZip({ name, dtype: () => "bool", reference: (a, b) => Number(holds(a, b)) });
+/** `symbol` compares in WGSL, where NaN needs words of its own. */
+function defineCompare(
+  name: string,
+  symbol: string,
+  holds: (a: number, b: number) => boolean,
+): Op<NoAttrs> {
+  const plain = `a ${symbol} b`;
+  const float = name === "ne" ? `!ordered(a, b) || ${plain}` : `ordered(a, b) && ${plain}`;
+  return defineZip({
+    name,
+    dtype: () => "bool",
+    reference: (a, b) => Number(holds(a, b)),
+    wgsl: { float32: float, int32: plain, bool: plain },
+  });
 }
 
-const eqOp = defineCompare("eq", (a, b) => a === b);
-const neOp = defineCompare("ne", (a, b) => a !== b);
-const ltOp = defineCompare("lt", (a, b) => a < b);
-const leOp = defineCompare("le", (a, b) => a <= b);
-const gtOp = defineCompare("gt", (a, b) => a > b);
-const geOp = defineCompare("ge", (a, b) => a >= b);
+const eqOp = defineCompare("eq", "==", (a, b) => a === b);
+const neOp = defineCompare("ne", "!=", (a, b) => a !== b);
+const ltOp = defineCompare("lt", "<", (a, b) => a < b);
+const leOp = defineCompare("le", "<=", (a, b) => a <= b);
+const gtOp = defineCompare("gt", ">", (a, b) => a > b);
+const geOp = defineCompare("ge", ">=", (a, b) => a >= b);
 
 function compare(op: Op<NoAttrs>, a: Tensor, b: Operand): Tensor {
   if (typeof b !== "number") {
@@ -66,16 +78,19 @@ const logicalAndOp = defineZip({
   name: "logicalAnd",
   wasm: "logical_and",
   reference: (a, b) => Number(a !== 0 && b !== 0),
+  wgsl: "a & b",
 });
 const logicalOrOp = defineZip({
   name: "logicalOr",
   wasm: "logical_or",
   reference: (a, b) => Number(a !== 0 || b !== 0),
+  wgsl: "a | b",
 });
 const logicalNotOp = defineMap({
   name: "logicalNot",
   wasm: "not",
   reference: (x) => Number(x === 0),
+  wgsl: "x ^ 1u",
 });
 
 /** Both are true (not 0), broadcast. */

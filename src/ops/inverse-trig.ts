@@ -15,18 +15,21 @@ function arcSlope(x: Tensor): Tensor {
 const asinOp = defineMap({
   name: "asin",
   reference: elementary.asin,
+  wgsl: "f_asin(x)",
   saves: [0],
   vjp: (dy, { saved: [x] }) => [mul(dy, arcSlope(x))],
 });
 const acosOp = defineMap({
   name: "acos",
   reference: elementary.acos,
+  wgsl: "f_acos(x)",
   saves: [0],
   vjp: (dy, { saved: [x] }) => [mul(neg(dy), arcSlope(x))],
 });
 const atanOp = defineMap({
   name: "atan",
   reference: elementary.atan,
+  wgsl: "f_atan(x)",
   saves: [0],
   vjp: (dy, { saved: [x] }) => [div(dy, add(square(x), 1))],
 });
@@ -34,6 +37,7 @@ const atanOp = defineMap({
 const atan2Op = defineZip({
   name: "atan2",
   reference: elementary.atan2,
+  wgsl: "f_atan2(a, b)",
   saves: [0, 1],
   // dy · x/(x² + y²) and −dy · y/(x² + y²), scaled so that the squares neither overflow nor vanish.
   vjp: (dz, context) => {

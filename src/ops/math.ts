@@ -20,12 +20,14 @@ function roundHalfEven(x: number): number {
 const absOp = defineMap({
   name: "abs",
   reference: Math.abs,
+  wgsl: "abs(x)",
   saves: [0],
   vjp: (dy, { saved: [x] }) => [mul(dy, sign(x))],
 });
 const squareOp = defineMap({
   name: "square",
   reference: (x) => x * x,
+  wgsl: "x * x",
   saves: [0],
   vjp: (dy, { saved: [x] }) => [mul(dy, mul(x, 2))],
 });
@@ -33,17 +35,39 @@ const zeroGradient = (dy: Tensor): Tensor[] => [mul(dy, 0)];
 const signOp = defineMap({
   name: "sign",
   reference: (x) => Number(x > 0) - Number(x < 0),
+  wgsl: { float32: "f_sign(x)", int32: "sign(x)" },
   vjp: zeroGradient,
 });
-const floorOp = defineMap({ name: "floor", reference: Math.floor, vjp: zeroGradient });
-const ceilOp = defineMap({ name: "ceil", reference: Math.ceil, vjp: zeroGradient });
-const roundOp = defineMap({ name: "round", reference: roundHalfEven, vjp: zeroGradient });
-const truncOp = defineMap({ name: "trunc", reference: Math.trunc, vjp: zeroGradient });
+const floorOp = defineMap({
+  name: "floor",
+  reference: Math.floor,
+  wgsl: "floor(x)",
+  vjp: zeroGradient,
+});
+const ceilOp = defineMap({
+  name: "ceil",
+  reference: Math.ceil,
+  wgsl: "ceil(x)",
+  vjp: zeroGradient,
+});
+const roundOp = defineMap({
+  name: "round",
+  reference: roundHalfEven,
+  wgsl: "round(x)", // halves to the even one, too
+  vjp: zeroGradient,
+});
+const truncOp = defineMap({
+  name: "trunc",
+  reference: Math.trunc,
+  wgsl: "trunc(x)",
+  vjp: zeroGradient,
+});
 
 /** d(a^b)/da = b a^(b-1), 0 where b = 0; d(a^b)/db = a^b log a, 0 where a = 0 and b >= 0. */
 const powOp = defineZip({
   name: "pow",
   reference: elementary.pow,
+  wgsl: "f_pow(a, b)",
   saves: [0, 1, "y"],
   vjp: (dy, context) => {
     const [a, b, y] = context.saved;
@@ -65,6 +89,7 @@ const powScalarOp = defineMap<{ exponent: number }>({
     if (exponent === 0.5) return Math.sqrt(x);
     return exponent === -0.5 ? 1 / Math.sqrt(x) : elementary.pow(x, exponent);
   },
+  wgsl: "f_pow_scalar(x, exponent)",
   saves: [0],
   vjp: (dy, { saved: [x] }, { exponent }) => [
     exponent === 0 ? mul(dy, 0) : mul(dy, mul(pow(x, exponent - 1), exponent)),
@@ -76,6 +101,7 @@ const scalarPowOp = defineMap<{ base: number }>({
   wasm: "scalar_pow",
   params: ["base"],
   reference: (x, base) => elementary.pow(base, x),
+  wgsl: "f_pow(base, x)",
   saves: [0, "y"],
   vjp: (dy, { saved: [x, y] }, { base }) => {
     const dx = mul(dy, mul(y, elementary.log(base)));
@@ -95,6 +121,7 @@ const clampOp = defineMap<{ min: number; max: number }>({
   name: "clamp",
   params: ["min", "max"],
   reference: (x, min, max) => Math.min(Math.max(x, min), max),
+  wgsl: "f_min(f_max(x, min), max)",
   saves: [0],
   vjp: (dy, { saved: [x] }, { min, max }) => [run(clampGradOp, [x, dy], { min, max })],
 });
@@ -104,6 +131,7 @@ const clampGradOp = defineZip<{ min: number; max: number }>({
   wasm: "clamp_grad",
   params: ["min", "max"],
   reference: (x, dy, min, max) => (x >= min && x <= max ? dy : 0),
+  wgsl: "select(0.0, b, !is_nan(a) && a >= min && a <= max)",
 });
 
 /** x limited to [min, max]; a bound left out does not limit. The gradient passes at both bounds. */
@@ -117,78 +145,91 @@ export function clamp(x: Tensor, options: { min?: number; max?: number }): Tenso
 const expOp = defineMap({
   name: "exp",
   reference: elementary.exp,
+  wgsl: "f_exp(x)",
   saves: ["y"],
   vjp: (dy, { saved: [y] }) => [mul(dy, y)],
 });
 const expm1Op = defineMap({
   name: "expm1",
   reference: elementary.expm1,
+  wgsl: "f_expm1(x)",
   saves: ["y"],
   vjp: (dy, { saved: [y] }) => [mul(dy, add(y, 1))],
 });
 const logOp = defineMap({
   name: "log",
   reference: elementary.log,
+  wgsl: "f_log(x)",
   saves: [0],
   vjp: (dy, { saved: [x] }) => [div(dy, x)],
 });
 const log1pOp = defineMap({
   name: "log1p",
   reference: elementary.log1p,
+  wgsl: "f_log1p(x)",
   saves: [0],
   vjp: (dy, { saved: [x] }) => [div(dy, add(x, 1))],
 });
 const log2Op = defineMap({
   name: "log2",
   reference: elementary.log2,
+  wgsl: "f_log2(x)",
   saves: [0],
   vjp: (dy, { saved: [x] }) => [div(dy, mul(x, Math.LN2))],
 });
 const log10Op = defineMap({
   name: "log10",
   reference: elementary.log10,
+  wgsl: "f_log10(x)",
   saves: [0],
   vjp: (dy, { saved: [x] }) => [div(dy, mul(x, Math.LN10))],
 });
 const sqrtOp = defineMap({
   name: "sqrt",
   reference: Math.sqrt,
+  wgsl: "f_sqrt(x)",
   saves: ["y"],
   vjp: (dy, { saved: [y] }) => [div(dy, mul(y, 2))],
 });
 const rsqrtOp = defineMap({
   name: "rsqrt",
   reference: (x) => 1 / Math.sqrt(x),
+  wgsl: "f_div(1.0, f_sqrt(x))",
   saves: ["y"],
   vjp: (dy, { saved: [y] }) => [mul(mul(dy, -0.5), mul(y, square(y)))],
 });
 const reciprocalOp = defineMap({
   name: "reciprocal",
   reference: (x) => 1 / x,
+  wgsl: "f_div(1.0, x)",
   saves: ["y"],
   vjp: (dy, { saved: [y] }) => [mul(neg(dy), square(y))],
 });
 const sinOp = defineMap({
   name: "sin",
   reference: elementary.sin,
+  wgsl: "f_sin(x)",
   saves: [0],
   vjp: (dy, { saved: [x] }) => [mul(dy, cos(x))],
 });
 const cosOp = defineMap({
   name: "cos",
   reference: elementary.cos,
+  wgsl: "f_cos(x)",
   saves: [0],
   vjp: (dy, { saved: [x] }) => [mul(neg(dy), sin(x))],
 });
 const tanOp = defineMap({
   name: "tan",
   reference: elementary.tan,
+  wgsl: "f_div(f_sin(x), f_cos(x))",
   saves: ["y"],
   vjp: (dy, { saved: [y] }) => [mul(dy, add(square(y), 1))],
 });
 const erfOp = defineMap({
   name: "erf",
   reference: elementary.erf,
+  wgsl: "f_erf(x)",
   saves: [0],
   vjp: (dy, { saved: [x] }) => [mul(mul(dy, 2 / Math.sqrt(Math.PI)), exp(neg(square(x))))],
 });

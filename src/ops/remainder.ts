@@ -1,4 +1,5 @@
 /** Remainders of divisions, elementwise with broadcasting. */
+import type { Kernel } from "../backend/backend.ts";
 import type { Op } from "../op.ts";
 import { run } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
@@ -13,11 +14,13 @@ import { floor, trunc } from "./math.ts";
 function defineRemainder(
   name: string,
   reference: (a: number, b: number) => number,
+  wgsl: Kernel["wgsl"],
   whole: (quotient: Tensor) => Tensor,
 ): Op<NoAttrs> {
   return defineZip({
     name,
     reference,
+    wgsl,
     saves: [0, 1],
     vjp: (dy, context) => {
       const [a, b] = context.saved;
@@ -29,7 +32,12 @@ function defineRemainder(
   });
 }
 
-const fmodOp = defineRemainder("fmod", (a, b) => a % b, trunc);
+const fmodOp = defineRemainder(
+  "fmod",
+  (a, b) => a % b,
+  { float32: "f_mod(a, b)", int32: "i_mod(a, b)" },
+  trunc,
+);
 
 const remainderOp = defineRemainder(
   "remainder",
@@ -37,6 +45,7 @@ const remainderOp = defineRemainder(
     const rest = a % b;
     return rest !== 0 && rest < 0 !== b < 0 ? rest + b : rest;
   },
+  { float32: "f_remainder(a, b)", int32: "i_remainder(a, b)" },
   floor,
 );
 

@@ -1,0 +1,335 @@
+/** Device "webgpu": float32 on the GPU, through queues that nobody waits for but readers. */
+import type {
+  Attrs,
+  Backend,
+  Buffer,
+  Capabilities,
+  DType,
+  Kernel,
+  TypedArray,
+  View,
+} from "../backend.ts";
+import { BackendError, OutOfMemoryError, ValueError } from "../../errors.ts";
+import { isContiguous, stridesOf } from "../../shape.ts";
+import type { GpuOptions } from "./adapter.ts";
+import { nameOf, openDevice } from "./adapter.ts";
+import { Faults, FAULT_WORDS, faultView } from "./faults.ts";
+import { launchers } from "./launch/index.ts";
+import type { Binding } from "./pipelines.ts";
+import { bindingsOf, ITEM_LANES, Pipelines, writeParameters } from "./pipelines.ts";
+import type { PoolStats } from "./pool.ts";
+import { Allocation, Pool } from "./pool.ts";
+import { Queue } from "./queue.ts";
+import type { Dispatch, IndexCheck, Runtime } from "./runtime.ts";
+
+const dtypes: readonly DType[] = ["float32", "int32", "bool"];
+const copyKernel: Kernel = { name: "copy", kind: "copy", wasm: "copy", reference: () => {} };
+const noAttrs: Attrs = {};
+
+/** @throws BackendError when there is no adapter */
+export async function createGpuBackend(options: GpuOptions = {}): Promise<GpuBackend> {
+  const { adapter, device } = await openDevice(options);
+  return new GpuBackend(nameOf(adapter), device, options.precision ?? "strict");
+}
+
+export class GpuBackend implements Backend {
+  readonly device = "webgpu";
+  /** The adapter, for people. */
+  readonly adapter: string;
+  readonly #gpu: GPUDevice;
+  readonly #precision: "strict" | "fast";
+  readonly #pool: Pool;
+  readonly #queue: Queue;
+  readonly #runtime: GpuRuntime;
+  readonly #faults = new Faults();
+  readonly #fault: Allocation;
+  /** What went wrong on the device since the last call, which could not be told then. */
+  #trouble: Error | null = null;
+  #lost: string | null = null;
+
+  constructor(adapter: string, gpu: GPUDevice, precision: "strict" | "fast") {
+    this.adapter = adapter;
+    this.#gpu = gpu;
+    this.#precision = precision;
+    this.#pool = new Pool(gpu);
+    this.#queue = new Queue(gpu);
+    this.#fault = this.#pool.alloc(4 * FAULT_WORDS);
+    this.#runtime = new GpuRuntime(gpu, this.#pool, this.#queue, this.#faults, this.#fault);
+    gpu.onuncapturederror = ({ error }) => {
+      this.#trouble ??= this.#explain(error);
+    };
+    void gpu.lost.then(({ reason, message }) => {
+      this.#lost ??=
+        `webgpu: the device was lost (${reason === "destroyed" ? "destroyed" : message || "for an unknown reason"}); ` +
+        "its tensors are gone: await init() starts anew, then load the last checkpoint";
+    });
+  }
+
+  alloc(size: number, dtype: DType): Allocation {
+    this.#check("alloc");
+    checkDType("alloc", dtype);
+    return this.#pool.alloc(4 * size);
+  }
+
+  free(buffer: Buffer): void {
+    if (this.#lost === null) this.#pool.free(buffer as Allocation);
+  }
+
+  write(buffer: Buffer, offset: number, data: TypedArray): void {
+    this.#check("write");
+    if (data instanceof Float64Array) checkDType("write", "float64");
+    const allocation = this.#allocation("write", buffer, offset, data.length);
+    // bool is a u32 there; and what is shared memory may not be handed over.
+    const words = data instanceof Uint8Array ? Uint32Array.from(data, Number) : data;
+    const own =
+      words.buffer instanceof ArrayBuffer
+        ? new Uint8Array(words.buffer, words.byteOffset, words.byteLength)
+        : new Uint8Array(words.buffer, words.byteOffset, words.byteLength).slice();
+    this.#queue.write(allocation, 4 * offset, own as Uint8Array<ArrayBuffer>);
+  }
+
+  readSync(): TypedArray {
+    throw new BackendError(
+      "webgpu: results can only be read asynchronously: use await t.data() or await t.item()",
+    );
+  }
+
+  async read(buffer: Buffer, offset: number, size: number, dtype: DType): Promise<TypedArray> {
+    this.#check("read");
+    checkDType("read", dtype);
+    const from = this.#allocation("read", buffer, offset, size);
+    const bytes = await this.#wait({ from, at: 4 * offset, byteLength: 4 * size });
+    if (dtype === "float32") return new Float32Array(bytes);
+    return dtype === "int32" ? new Int32Array(bytes) : Uint8Array.from(new Uint32Array(bytes));
+  }
+
+  run(kernel: Kernel, inputs: readonly View[], outputs: readonly View[], attrs: Attrs): void {
+    this.#check(kernel.name);
+    const runtime = this.#runtime;
+    try {
+      runtime.launch(kernel, inputs, outputs, attrs);
+    } finally {
+      runtime.release();
+    }
+  }
+
+  async sync(): Promise<void> {
+    this.#check("sync");
+    await this.#wait({ from: this.#fault, at: 0, byteLength: 0 });
+  }
+
+  capabilities(): Capabilities {
+    return {
+      device: "webgpu",
+      float: "float32",
+      dtypes,
+      threads: 1,
+      precision: this.#precision,
+      reservedBytes: this.#pool.stats().reservedBytes,
+      syncReads: false,
+      adapter: this.adapter,
+      features: [...this.#gpu.features].filter((name) => name !== "core-features-and-limits"),
+    };
+  }
+
+  /** Buffers in use, and all bytes that the pool holds. */
+  stats(): PoolStats {
+    return this.#pool.stats();
+  }
+
+  close(): void {
+    this.#lost ??= "webgpu: the backend is closed; await init() starts a new one";
+    this.#gpu.destroy();
+  }
+
+  /** The bytes, once everything handed over so far has run without an error. */
+  async #wait(window: { from: Allocation; at: number; byteLength: number }): Promise<ArrayBuffer> {
+    const fault = { from: this.#fault, at: 0, byteLength: 4 * FAULT_WORDS };
+    const windows = this.#faults.pending ? [window, fault] : [window];
+    let read: ArrayBuffer[];
+    try {
+      read = await this.#queue.read(windows);
+    } catch (cause) {
+      await Promise.resolve(); // the device's own report comes first
+      this.#check("read");
+      throw new BackendError(`webgpu: read: ${String(cause)}`, { cause });
+    }
+    if (this.#pool.trim()) this.#runtime.forgetGroups();
+    this.#check("read");
+    if (read.length > 1) {
+      const error = this.#faults.explain(new Int32Array(read[1]));
+      if (error !== null) {
+        this.#queue.write(this.#fault, 0, new Uint8Array(4 * FAULT_WORDS));
+        throw error;
+      }
+    }
+    return read[0];
+  }
+
+  /** Throws what happened on the device since the last call. */
+  #check(op: string): void {
+    if (this.#lost !== null) throw new BackendError(this.#lost);
+    if (this.#trouble === null) return;
+    const trouble = this.#trouble;
+    this.#trouble = null;
+    trouble.message += ` (noticed in ${op})`;
+    throw trouble;
+  }
+
+  #explain(error: GPUError): Error {
+    const { bytesInUse, reservedBytes } = this.#pool.stats();
+    if (error.constructor.name === "GPUOutOfMemoryError") {
+      return new OutOfMemoryError(
+        `webgpu: the GPU has no more memory: ${bytesInUse} bytes are in use, ${reservedBytes} reserved; ` +
+          "use smaller batches, or release tensors by scopes or dispose(). What ran since has no result",
+      );
+    }
+    return new BackendError(`webgpu: the device refused a command: ${error.message}`);
+  }
+
+  #allocation(op: string, buffer: Buffer, offset: number, size: number): Allocation {
+    if (!(buffer instanceof Allocation) || buffer.gpu === null) {
+      const freed = buffer instanceof Allocation;
+      throw new BackendError(
+        `webgpu: ${op}: ${freed ? "the buffer is freed already" : "the buffer belongs to another backend"}`,
+      );
+    }
+    if (!(offset >= 0 && 4 * (offset + size) <= buffer.byteLength)) {
+      throw new BackendError(
+        `webgpu: ${op}: elements ${offset} to ${offset + size} of a buffer of ${buffer.byteLength / 4}`,
+      );
+    }
+    return buffer;
+  }
+}
+
+/** What launchers see. */
+class GpuRuntime implements Runtime {
+  readonly #pool: Pool;
+  readonly #queue: Queue;
+  readonly #faults: Faults;
+  readonly #fault: Allocation;
+  readonly #pipelines: Pipelines;
+  readonly #most: number;
+  readonly #held: Allocation[] = [];
+  #operation = "";
+
+  constructor(gpu: GPUDevice, pool: Pool, queue: Queue, faults: Faults, fault: Allocation) {
+    this.#pool = pool;
+    this.#queue = queue;
+    this.#faults = faults;
+    this.#fault = fault;
+    this.#pipelines = new Pipelines(gpu, queue.parameters);
+    this.#most = gpu.limits.maxComputeWorkgroupsPerDimension;
+  }
+
+  launch(kernel: Kernel, inputs: readonly View[], outputs: readonly View[], attrs: Attrs): void {
+    const launcher = Object.hasOwn(launchers, kernel.kind) ? launchers[kernel.kind] : undefined;
+    if (launcher === undefined) {
+      throw new BackendError(
+        `webgpu: no kernels of kind ${kernel.kind} yet, which ${kernel.name} needs; ` +
+          'use await init({ device: "cpu" }) for models with it',
+      );
+    }
+    this.#operation = kernel.name;
+    launcher(this, kernel, inputs, outputs, attrs);
+  }
+
+  run(dispatch: Dispatch): void {
+    const count = dispatch.items ?? dispatch.groups!;
+    if (count === 0) return;
+    const bindings = bindingsOf(dispatch);
+    const { pipeline, layout } = this.#pipelines.pipeline(dispatch, bindings);
+    const buffers = bindings.map(({ view }) => this.#bufferOf(view));
+    const twins = this.#separate(bindings, buffers);
+    const group = this.#pipelines.group(layout, buffers);
+    const groups = dispatch.items === undefined ? count : Math.ceil(count / ITEM_LANES);
+    const rows = Math.ceil(groups / this.#most);
+    const grid = [Math.ceil(groups / rows), rows] as const;
+    this.#queue.dispatch(pipeline, group, buffers, grid, (words, floats, at) =>
+      writeParameters(dispatch, bindings, words, floats, at),
+    );
+    for (const [twin, own, { view }] of twins) {
+      this.#queue.copy(twin, 4 * view.offset, own, 4 * view.offset, 4 * view.size);
+    }
+  }
+
+  dense(view: View): View {
+    if (isContiguous(view.shape, view.strides)) return view;
+    const flat = this.scratch(view.size, view.dtype);
+    const copy = { ...flat, shape: view.shape, strides: stridesOf(view.shape) };
+    const operation = this.#operation;
+    this.launch(copyKernel, [view], [copy], noAttrs);
+    this.#operation = operation;
+    return copy;
+  }
+
+  scratch(size: number, dtype: DType): View {
+    const buffer = this.#hold(4 * size);
+    return { buffer, offset: 0, shape: [size], strides: [1], size, dtype };
+  }
+
+  verify(index: View, check: IndexCheck): void {
+    this.run(this.#faults.check(index, faultView(this.#fault), check));
+  }
+
+  /** Frees all scratch arrays. */
+  release(): void {
+    for (let block = this.#held.pop(); block !== undefined; block = this.#held.pop()) {
+      this.#pool.free(block);
+    }
+  }
+
+  forgetGroups(): void {
+    this.#pipelines.forgetGroups();
+  }
+
+  /**
+   * WebGPU refuses a buffer that is bound twice where one of the bindings is written: the others get a copy.
+   * Returns the copies whose content must come back.
+   */
+  #separate(
+    bindings: readonly Binding[],
+    buffers: Allocation[],
+  ): [twin: Allocation, own: Allocation, binding: Binding][] {
+    const back: [Allocation, Allocation, Binding][] = [];
+    for (let w = bindings.length - 1; w >= 0 && bindings[w].writable; w--) {
+      const own = buffers[w];
+      for (let k = 0; k < w; k++) {
+        if (buffers[k] !== own) continue;
+        const twin = this.#hold(own.byteLength);
+        this.#queue.copy(own, 0, twin, 0, own.byteLength);
+        buffers[k] = twin;
+        if (bindings[k].writable) back.push([twin, own, bindings[k]]);
+      }
+    }
+    return back;
+  }
+
+  #bufferOf(view: View): Allocation {
+    const { buffer } = view;
+    if (buffer instanceof Allocation && buffer.gpu !== null) return buffer;
+    const freed = buffer instanceof Allocation;
+    throw new BackendError(
+      `webgpu: ${this.#operation}: ${freed ? "the buffer is freed already" : "the buffer belongs to another backend"}`,
+    );
+  }
+
+  #hold(byteLength: number): Allocation {
+    const block = this.#pool.alloc(byteLength);
+    this.#held.push(block);
+    return block;
+  }
+}
+
+function checkDType(op: string, dtype: DType): void {
+  if (dtype === "float64") {
+    throw new ValueError(
+      `webgpu: ${op}: float64 exists on the reference device only; use float32 here, or ` +
+        'await init({ device: "reference" })',
+    );
+  }
+  if (!dtypes.includes(dtype)) {
+    throw new ValueError(`webgpu: ${op}: dtype ${String(dtype)} (expected ${dtypes.join(", ")})`);
+  }
+}

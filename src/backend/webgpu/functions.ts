@@ -1,0 +1,339 @@
+/**
+ * WGSL functions that kernels may name; a module holds those that it names, and those that they name.
+ *
+ * WGSL lets a compiler assume that there are no NaN and no infinities, so they are recognised and made by
+ * their bits. The mathematics is that of assembly/math-f32.ts, because the built-in functions are too coarse
+ * (`sin` may be off by 2^-11) or undefined (`tanh` of large numbers). Denormal numbers may count as 0.
+ */
+const sources: Readonly<Record<string, string>> = {
+  is_nan: "fn is_nan(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }",
+  is_inf: "fn is_inf(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) == 0x7f800000u; }",
+  // Constant expressions may not be NaN or infinite; variables may.
+  nan: `var<private> nan_bits: u32 = 0x7fc00000u;
+fn nan() -> f32 { return bitcast<f32>(nan_bits); }`,
+  infinity: `var<private> infinity_bits: u32 = 0x7f800000u;
+fn infinity() -> f32 { return bitcast<f32>(infinity_bits); }`,
+  with_sign: `fn with_sign(x: f32, sign: f32) -> f32 {
+  return bitcast<f32>((bitcast<u32>(x) & 0x7fffffffu) | (bitcast<u32>(sign) & 0x80000000u));
+}`,
+
+  f_max: `fn f_max(a: f32, b: f32) -> f32 {
+  if (is_nan(a)) { return a; }
+  if (is_nan(b)) { return b; }
+  return select(b, a, a > b);
+}`,
+  f_min: `fn f_min(a: f32, b: f32) -> f32 {
+  if (is_nan(a)) { return a; }
+  if (is_nan(b)) { return b; }
+  return select(b, a, a < b);
+}`,
+  ordered: "fn ordered(a: f32, b: f32) -> bool { return !is_nan(a) && !is_nan(b); }",
+  f_sign: `fn f_sign(x: f32) -> f32 {
+  if (is_nan(x)) { return 0.0; }
+  return sign(x);
+}`,
+  f_sqrt: `fn f_sqrt(x: f32) -> f32 {
+  if (is_nan(x) || x < 0.0) { return nan(); }
+  if (x == 0.0 || is_inf(x)) { return x; }
+  let y = sqrt(x);
+  return fma(fma(-y, y, x), 0.5 / y, y);
+}`,
+  f_div: `fn f_div(a: f32, b: f32) -> f32 {
+  if (is_nan(a) || is_nan(b)) { return nan(); }
+  if (b == 0.0) {
+    if (a == 0.0) { return nan(); }
+    return with_sign(infinity(), with_sign(1.0, a) * with_sign(1.0, b));
+  }
+  if (is_inf(b)) {
+    if (is_inf(a)) { return nan(); }
+    return with_sign(0.0, with_sign(1.0, a) * with_sign(1.0, b));
+  }
+  if (is_inf(a)) { return with_sign(a, with_sign(1.0, a) * with_sign(1.0, b)); }
+  return a / b;
+}`,
+  f_mod: `fn f_mod(a: f32, b: f32) -> f32 {
+  if (is_nan(a) || is_nan(b) || is_inf(a) || b == 0.0) { return nan(); }
+  if (is_inf(b)) { return a; }
+  let m = abs(b);
+  var rest = fma(-m, trunc(abs(a) / m), abs(a));
+  if (rest < 0.0) { rest += m; }
+  if (rest >= m) { rest -= m; }
+  return with_sign(rest, a);
+}`,
+  f_remainder: `fn f_remainder(a: f32, b: f32) -> f32 {
+  let rest = f_mod(a, b);
+  if (rest != 0.0 && (rest < 0.0) != (b < 0.0)) { return rest + b; }
+  return rest;
+}`,
+  i_remainder: `fn i_remainder(a: i32, b: i32) -> i32 {
+  if (b == 0) { return 0; }
+  let rest = a % b;
+  return select(rest, rest + b, rest != 0 && (rest < 0) != (b < 0));
+}`,
+  i_mod: `fn i_mod(a: i32, b: i32) -> i32 {
+  if (b == 0) { return 0; }
+  return a % b;
+}`,
+
+  expm1_reduced: `fn expm1_reduced(r: f32) -> f32 {
+  var q = fma(0.0013814581, r, 0.008368725);
+  q = fma(q, r, 0.04166839);
+  q = fma(q, r, 0.16666521);
+  q = fma(q, r, 0.49999994);
+  return fma(q * r, r, r);
+}`,
+  f_exp: `fn f_exp(x: f32) -> f32 {
+  if (is_nan(x)) { return x; }
+  if (x > 88.72283) { return infinity(); }
+  if (x < -87.3365) { return 0.0; }
+  let n = round(x * 1.442695);
+  let r = fma(n, 0.00021219444, fma(n, -0.6933594, x));
+  return bitcast<f32>(bitcast<u32>(1.0 + expm1_reduced(r)) + (bitcast<u32>(i32(n)) << 23u));
+}`,
+  f_expm1: `fn f_expm1(x: f32) -> f32 {
+  if (is_nan(x)) { return x; }
+  if (x > 88.72283) { return infinity(); }
+  let bounded = max(x, -18.0);
+  let n = round(bounded * 1.442695);
+  let r = fma(n, 0.00021219444, fma(n, -0.6933594, bounded));
+  let scale = bitcast<f32>(0x3f000000u + (bitcast<u32>(i32(n)) << 23u));
+  return 2.0 * fma(scale, expm1_reduced(r), scale - 0.5);
+}`,
+  f_log: `fn f_log(x: f32) -> f32 {
+  if (is_nan(x) || x < 0.0) { return nan(); }
+  if (x == 0.0) { return -infinity(); }
+  if (is_inf(x)) { return x; }
+  let small = x < 1.17549435e-38;
+  let bits = bitcast<i32>(select(x, x * 8388608.0, small));
+  let k = (bits - 0x3f3504f3) >> 23u;
+  let f = bitcast<f32>(bits - (k << 23u)) - 1.0;
+  let e = f32(select(k, k - 23, small));
+  var p = fma(0.070376836, f, -0.1151461);
+  p = fma(p, f, 0.116769984);
+  p = fma(p, f, -0.12420141);
+  p = fma(p, f, 0.14249323);
+  p = fma(p, f, -0.16668057);
+  p = fma(p, f, 0.20000714);
+  p = fma(p, f, -0.24999994);
+  p = fma(p, f, 0.3333333);
+  let f2 = f * f;
+  let y = fma(-0.5, f2, fma(e, -0.00021219444, f * p * f2));
+  return fma(e, 0.6933594, f + y);
+}`,
+  // The exponent apart from the rest, so that powers of 2 come out exact.
+  f_log2: `fn f_log2(x: f32) -> f32 {
+  if (is_nan(x) || x <= 0.0 || is_inf(x)) { return f_log(x); }
+  let parts = frexp(x);
+  let low = parts.fract < 0.70710677;
+  let m = select(parts.fract, 2.0 * parts.fract, low);
+  return f32(select(parts.exp, parts.exp - 1, low)) + f_log(m) * 1.442695041;
+}`,
+  f_log10: `fn f_log10(x: f32) -> f32 {
+  if (is_nan(x) || x <= 0.0 || is_inf(x)) { return f_log(x); }
+  return f_log2(x) * 0.30102999566;
+}`,
+  f_log1p: `fn f_log1p(x: f32) -> f32 {
+  if (is_nan(x) || is_inf(x) || x <= -1.0) { return f_log(1.0 + x); }
+  if (abs(x) < 0.0009765625) { return x * fma(x, fma(x, 0.33333334, -0.5), 1.0); }
+  let u = 1.0 + x;
+  return f_log(u) + (x - (u - 1.0)) / u;
+}`,
+  f_log_one_plus_exp: `fn f_log_one_plus_exp(x: f32) -> f32 {
+  return f_max(x, 0.0) + f_log1p(f_exp(-abs(x)));
+}`,
+  f_sigmoid: "fn f_sigmoid(x: f32) -> f32 { return f_div(1.0, 1.0 + f_exp(-x)); }",
+  f_tanh: `fn f_tanh(x: f32) -> f32 {
+  if (is_nan(x)) { return x; }
+  let t = f_expm1(min(2.0 * abs(x), 18.2));
+  return with_sign(t / (t + 2.0), x);
+}`,
+  erf_small: `fn erf_small(x: f32, s: f32) -> f32 {
+  var p = fma(-0.0005967617, s, 0.0049911942);
+  p = fma(p, s, -0.026768135);
+  p = fma(p, s, 0.112819925);
+  p = fma(p, s, -0.37612534);
+  p = fma(p, s, 0.12837917);
+  return fma(p, x, x);
+}`,
+  f_erf: `fn f_erf(x: f32) -> f32 {
+  if (is_nan(x)) { return x; }
+  let t = min(abs(x), 10.0);
+  let s = t * t;
+  if (t <= 0.9277344) { return with_sign(erf_small(t, s), x); }
+  let r = fma(-1.7285347e-5, t, 0.00038319713);
+  let u = fma(-0.0038839644, t, 0.024254622);
+  var q = fma(r, s, u);
+  q = fma(q, t, -0.10677788);
+  q = fma(q, t, -0.6348467);
+  q = fma(q, t, -0.12871751);
+  return with_sign(1.0 - f_exp(fma(q, t, -t)), x);
+}`,
+  // e^(-x^2/2) in two factors: the rounding of x^2 itself would count x^2/2 times.
+  f_bell: `fn f_bell(x: f32) -> f32 {
+  if (is_nan(x)) { return x; }
+  if (abs(x) > 20.0) { return 0.0; }
+  let high = bitcast<f32>(bitcast<u32>(x) & 0xfffff000u);
+  let d = -0.5 * (x - high) * (x + high);
+  let c = fma(fma(fma(0.041666668, d, 0.16666667), d, 0.5), d, 1.0);
+  let e = f_exp(-0.5 * (high * high));
+  return fma(e, c * d, e);
+}`,
+  f_normal_cdf: `fn f_normal_cdf(x: f32) -> f32 {
+  if (is_nan(x)) { return x; }
+  let t = min(abs(x * 0.70710677), 10.0);
+  if (t <= 0.9277344) { return fma(0.5, with_sign(erf_small(t, t * t), x), 0.5); }
+  let q = (t - 2.0) / (t + 2.0);
+  var r = fma(-0.0015278202, q, 0.001127007);
+  r = fma(r, q, 0.008759055);
+  r = fma(r, q, -0.008016491);
+  r = fma(r, q, -0.054224085);
+  r = fma(r, q, 0.16405037);
+  r = fma(r, q, -0.16603026);
+  r = fma(r, q, -0.09276381);
+  r = fma(r, q, 1.2769784);
+  let tail = 0.5 * f_bell(x) * (r / fma(2.0, t, 1.0));
+  return select(tail, 1.0 - tail, x > 0.0);
+}`,
+  f_gelu_inner: `fn f_gelu_inner(x: f32) -> f32 {
+  return 0.7978845608 * fma(0.044715 * x, x * x, x);
+}`,
+  f_silu_slope: `fn f_silu_slope(z: f32) -> f32 {
+  return f_sigmoid(z) * (1.0 + z * f_sigmoid(-z));
+}`,
+  f_gelu_slope: `fn f_gelu_slope(z: f32) -> f32 {
+  return f_normal_cdf(z) + z * (0.3989422804 * f_bell(z));
+}`,
+  f_gelu_tanh_slope: `fn f_gelu_tanh_slope(x: f32) -> f32 {
+  let t = f_tanh(f_gelu_inner(x));
+  let slope = 0.7978845608 * fma(0.134145 * x, x, 1.0);
+  return 0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * slope;
+}`,
+  // Where gradients are constant, so that an infinity gives their limit.
+  f_bounded: `fn f_bounded(x: f32) -> f32 { return f_min(f_max(x, -1000.0), 1000.0); }`,
+
+  // Cody and Waite's reduction to |r| <= pi/4, then Cephes' polynomials.
+  f_sin_cos: `fn f_sin_cos(x: f32, quarter: i32) -> f32 {
+  if (is_nan(x) || is_inf(x)) { return nan(); }
+  let n = round(x * 0.63661975);
+  var r = fma(n, -1.5703125, x);
+  r = fma(n, -4.837512969970703e-4, r);
+  r = fma(n, -7.54978995489188e-8, r);
+  let s = r * r;
+  let k = (i32(n) + quarter) & 3;
+  let sine = fma(r * s, fma(s, fma(s, -1.9515296e-4, 8.332161e-3), -1.6666655e-1), r);
+  let tail = fma(s, fma(s, 2.4433157e-5, -1.3887316e-3), 4.1666646e-2);
+  let cosine = fma(s * s, tail, fma(-0.5, s, 1.0));
+  let y = select(sine, cosine, (k & 1) == 1);
+  return select(y, -y, k >= 2);
+}`,
+  f_sin: "fn f_sin(x: f32) -> f32 { return f_sin_cos(x, 0); }",
+  f_cos: "fn f_cos(x: f32) -> f32 { return f_sin_cos(x, 1); }",
+  // Cephes' atanf: two reductions to |t| <= tan(pi/8), then a polynomial.
+  f_atan: `fn f_atan(x: f32) -> f32 {
+  if (is_nan(x)) { return x; }
+  var t = abs(x);
+  var angle = 0.0;
+  if (is_inf(x)) { return with_sign(1.5707964, x); }
+  if (t > 2.4142137) {
+    angle = 1.5707964;
+    t = -1.0 / t;
+  } else if (t > 0.41421357) {
+    angle = 0.78539819;
+    t = (t - 1.0) / (t + 1.0);
+  }
+  let s = t * t;
+  let q = fma(fma(fma(8.0537446e-2, s, -1.3877686e-1), s, 1.9977711e-1), s, -3.3332949e-1);
+  return with_sign(angle + fma(q * s, t, t), x);
+}`,
+  f_atan2: `fn f_atan2(y: f32, x: f32) -> f32 {
+  if (is_nan(y) || is_nan(x)) { return nan(); }
+  var angle = 0.0;
+  if (is_inf(x)) {
+    if (is_inf(y)) { angle = 0.78539819; }
+  } else if (y != 0.0) {
+    angle = f_atan(f_div(abs(y), abs(x)));
+  }
+  return with_sign(select(angle, 3.1415927 - angle, with_sign(1.0, x) < 0.0), y);
+}`,
+  f_asin: `fn f_asin(x: f32) -> f32 {
+  if (is_nan(x) || abs(x) > 1.0) { return nan(); }
+  return f_atan2(x, f_sqrt((1.0 - x) * (1.0 + x)));
+}`,
+  f_acos: `fn f_acos(x: f32) -> f32 {
+  if (is_nan(x) || abs(x) > 1.0) { return nan(); }
+  return f_atan2(f_sqrt((1.0 - x) * (1.0 + x)), x);
+}`,
+  f_pow: `fn f_pow(a: f32, b: f32) -> f32 {
+  if (b == 0.0 || a == 1.0) { return 1.0; }
+  if (is_nan(a) || is_nan(b)) { return nan(); }
+  let m = abs(a);
+  if (is_inf(b)) {
+    if (m == 1.0) { return 1.0; }
+    if ((m > 1.0) == (b > 0.0)) { return infinity(); }
+    return 0.0;
+  }
+  let odd = abs(b) < 16777216.0 && b == floor(b) && (i32(b) & 1) == 1;
+  var y = 0.0;
+  if (m == 0.0 || is_inf(m)) {
+    if (is_inf(m) == (b > 0.0)) { y = infinity(); }
+  } else {
+    if (a < 0.0 && b != floor(b)) { return nan(); }
+    y = f_exp(b * f_log(m));
+  }
+  return select(y, with_sign(y, a), odd);
+}`,
+  f_pow_scalar: `fn f_pow_scalar(x: f32, exponent: f32) -> f32 {
+  if (exponent == 0.5) { return f_sqrt(x); }
+  if (exponent == -0.5) { return f_div(1.0, f_sqrt(x)); }
+  if (exponent == 2.0) { return x * x; }
+  if (exponent == 3.0) { return x * x * x; }
+  return f_pow(x, exponent);
+}`,
+
+  // MurmurHash3's finaliser, as assembly/hash.ts.
+  mix_bits: `fn mix_bits(a: u32) -> u32 {
+  var h = a;
+  h = (h ^ (h >> 16u)) * 0x85ebca6bu;
+  h = (h ^ (h >> 13u)) * 0xc2b2ae35u;
+  return h ^ (h >> 16u);
+}`,
+
+  // Trees over the 64 lanes of a workgroup; every lane gets the result.
+  group_sum: `var<workgroup> sum_lanes: array<f32, 64>;
+fn group_sum(lane: u32, x: f32) -> f32 {
+  workgroupBarrier();
+  sum_lanes[lane] = x;
+  for (var step = 32u; step > 0u; step /= 2u) {
+    workgroupBarrier();
+    if (lane < step) { sum_lanes[lane] += sum_lanes[lane + step]; }
+  }
+  workgroupBarrier();
+  return sum_lanes[0];
+}`,
+  group_max: `var<workgroup> max_lanes: array<f32, 64>;
+fn group_max(lane: u32, x: f32) -> f32 {
+  workgroupBarrier();
+  max_lanes[lane] = x;
+  for (var step = 32u; step > 0u; step /= 2u) {
+    workgroupBarrier();
+    if (lane < step) { max_lanes[lane] = f_max(max_lanes[lane], max_lanes[lane + step]); }
+  }
+  workgroupBarrier();
+  return max_lanes[0];
+}`,
+};
+
+/** The functions that `code` names, and those that they name. */
+export function functionsFor(code: string): string {
+  const found = new Set<string>();
+  const collect = (text: string): void => {
+    for (const [name] of text.matchAll(/\b[a-z]\w*(?=\()/g)) {
+      const source = Object.hasOwn(sources, name) ? sources[name] : undefined;
+      if (source === undefined || found.has(name)) continue;
+      found.add(name);
+      collect(source);
+    }
+  };
+  collect(code);
+  return [...found].map((name) => sources[name]).join("\n");
+}

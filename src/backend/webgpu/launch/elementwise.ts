@@ -1,0 +1,111 @@
+/** Kinds `map`, `zip`, `where` and `accumulate`: the records' WGSL expressions at every element. */
+import type { Attrs, DType, Kernel, View } from "../../backend.ts";
+import { BackendError } from "../../../errors.ts";
+import { broadcastStrides, stridesOf } from "../../../shape.ts";
+import { wgslType } from "../pipelines.ts";
+import type { Launcher } from "../runtime.ts";
+import { placesOf } from "./places.ts";
+
+/** The record's expression for a dtype; an error that names the record where there is none. */
+function expressionOf(kernel: Kernel, dtype: DType): string {
+  const { wgsl } = kernel;
+  const expression = typeof wgsl === "string" ? wgsl : wgsl?.[dtype];
+  if (expression !== undefined) return expression;
+  throw new BackendError(
+    `webgpu: no kernel for ${kernel.name} of ${dtype} yet; use await init({ device: "cpu" }) for models with it`,
+  );
+}
+
+/** The operation's parameters in the type of the elements; int32 gets whole numbers that fit. */
+function parametersOf({ params = [] }: Kernel, attrs: Attrs, whole: boolean) {
+  const values: Record<string, number> = {};
+  for (const name of params) {
+    const value = attrs[name] as number;
+    values[`${name}_`] = whole ? Math.min(Math.max(value, -2147483648), 2147483647) : value;
+  }
+  return whole ? { i32: values } : { f32: values };
+}
+
+/** Names the parameters as the expression does. */
+const parameterLines = ({ params = [] }: Kernel): string[] =>
+  params.map((name) => `  let ${name} = p.${name}_;`);
+
+export const map: Launcher = (rt, kernel, [x], [y], attrs) => {
+  const expression = expressionOf(kernel, x.dtype);
+  const places = placesOf(y.shape, { x_: x.strides, y_: stridesOf(y.shape) });
+  rt.run({
+    key: `${kernel.name} ${places.key}`,
+    reads: { x_: x },
+    writes: { y_: y },
+    u32: places.u32,
+    ...parametersOf(kernel, attrs, x.dtype === "int32"),
+    items: y.size,
+    code: () =>
+      [
+        places.code,
+        ...parameterLines(kernel),
+        "  let x = x_[x__i];",
+        `  y_[y__i] = ${wgslType[y.dtype]}(${expression});`,
+      ].join("\n"),
+  });
+};
+
+export const zip: Launcher = (rt, kernel, [a, b], [y], attrs) => {
+  const expression = expressionOf(kernel, a.dtype);
+  const places = placesOf(y.shape, {
+    a_: broadcastStrides(a.shape, a.strides, y.shape),
+    b_: broadcastStrides(b.shape, b.strides, y.shape),
+    y_: stridesOf(y.shape),
+  });
+  rt.run({
+    key: `${kernel.name} ${places.key}`,
+    reads: { a_: a, b_: b },
+    writes: { y_: y },
+    u32: places.u32,
+    ...parametersOf(kernel, attrs, a.dtype === "int32"),
+    items: y.size,
+    code: () =>
+      [
+        places.code,
+        ...parameterLines(kernel),
+        "  let a = a_[a__i];",
+        "  let b = b_[b__i];",
+        `  y_[y__i] = ${wgslType[y.dtype]}(${expression});`,
+      ].join("\n"),
+  });
+};
+
+export const where: Launcher = (rt, _kernel, [condition, a, b], [y]) => {
+  const spread = (view: View) => broadcastStrides(view.shape, view.strides, y.shape);
+  const places = placesOf(y.shape, {
+    c: spread(condition),
+    a: spread(a),
+    b: spread(b),
+    y: stridesOf(y.shape),
+  });
+  rt.run({
+    key: `where ${places.key}`,
+    reads: { c: condition, a, b },
+    writes: { y },
+    u32: places.u32,
+    items: y.size,
+    code: () => `${places.code}
+  if (c[c_i] != 0u) { y[y_i] = a[a_i]; } else { y[y_i] = b[b_i]; }`,
+  });
+};
+
+/** a += b */
+export const accumulate: Launcher = (rt, _kernel, [b], [a]) => {
+  const places = placesOf(a.shape, {
+    a: a.strides,
+    b: broadcastStrides(b.shape, b.strides, a.shape),
+  });
+  rt.run({
+    key: `accumulate ${places.key}`,
+    reads: { b },
+    writes: { a },
+    u32: places.u32,
+    items: a.size,
+    code: () => `${places.code}\n  a[a_i] += b[b_i];`,
+  });
+};

@@ -1,0 +1,40 @@
+/** What the webgpu backend runs: one launcher per kind. */
+import type { Launcher } from "../runtime.ts";
+import { convLaunchers } from "./conv.ts";
+import { accumulate, map, where, zip } from "./elementwise.ts";
+import { indexingLaunchers } from "./indexing.ts";
+import { layerNorm, layerNormGrad } from "./layer-norm.ts";
+import { dropout, mse, mseGrad } from "./losses.ts";
+import { matmulLaunchers } from "./matmul.ts";
+import { cast, concat, copy, fill } from "./movement.ts";
+import { optimLaunchers } from "./optim.ts";
+import { poolLaunchers } from "./pool.ts";
+import { argreduce, reduce } from "./reduce.ts";
+import { crossEntropy, crossEntropyGrad, softmax, softmaxGrad } from "./softmax.ts";
+
+export const launchers: Readonly<Record<string, Launcher>> = {
+  map,
+  zip,
+  where,
+  accumulate,
+  copy,
+  concat,
+  cast,
+  fill,
+  reduce,
+  argreduce,
+  softmax,
+  softmaxGrad,
+  crossEntropy,
+  crossEntropyGrad,
+  mse,
+  mseGrad,
+  dropout,
+  layerNorm,
+  layerNormGrad,
+  ...matmulLaunchers,
+  ...convLaunchers,
+  ...poolLaunchers,
+  ...indexingLaunchers,
+  ...optimLaunchers,
+};

@@ -1,0 +1,28 @@
+/** The GPU that tests run on: the platform's, or Dawn's in Node, perhaps on a software adapter. */
+import * as rl from "../../src/index.ts";
+
+/** Where the package `webgpu` lies, if it is not among the project's own: its index.js. */
+const packagePath = "ROADLESS_WEBGPU";
+/** Set where an adapter must be there: without one, tests fail instead of being skipped. */
+const required = "ROADLESS_WEBGPU_REQUIRED";
+
+/** Starts a new device; why there is none, or null. */
+export async function startWebGpu(): Promise<string | null> {
+  const path = process.env[packagePath];
+  try {
+    if (path === undefined) await rl.init({ device: "webgpu" });
+    else {
+      const { create } = (await import(path)) as { create(flags: string[]): object };
+      await rl.init({ device: "webgpu", gpu: create([]) });
+    }
+    return null;
+  } catch (error) {
+    if (process.env[required] !== undefined) throw error;
+    return String(error);
+  } finally {
+    await rl.init({ device: "cpu" });
+  }
+}
+
+/** Why there is no device "webgpu"; null if it is running. The default device stays "cpu". */
+export const unavailable: string | null = await startWebGpu();

@@ -1,0 +1,27 @@
+/** What the GPU does in its own way: operations without kernels, and larger errors. */
+
+const kind = (name: string): RegExp => new RegExp(`no kernels of kind ${name} yet`);
+/** The library looks at values on the way. */
+const looks = /can only be read asynchronously/;
+
+/**
+ * Records among whose rows are some that cannot run, and what the error says. They become ordinary rows one by
+ * one; docs/webgpu.md has the list for people.
+ */
+export const notYet: Readonly<Record<string, RegExp>> = {
+  batchNorm: kind("batch\\w+"),
+  resample: kind("resample"),
+  attention: kind("attention"),
+  attentionMasked: kind("attention"),
+  rnnSequence: kind("rnnSequence"),
+  lstmSequence: kind("lstmSequence"),
+  gruSequence: kind("gruSequence"),
+  argsort: kind("argsort"),
+  nonzero: looks,
+  where: looks,
+  logSoftmax: looks,
+  takeRows: looks,
+};
+
+/** Largest errors beyond the table's, relative to max(1, largest magnitude). */
+export const tolerances: Readonly<Record<string, number>> = {};
