@@ -6,8 +6,11 @@ const packagePath = "ROADLESS_WEBGPU";
 /** Set where an adapter must be there: without one, tests fail instead of being skipped. */
 const required = "ROADLESS_WEBGPU_REQUIRED";
 
-/** Starts a new device; why there is none, or null. */
+let running = false;
+
+/** Starts a new device in place of the last one; why there is none, or null. */
 export async function startWebGpu(): Promise<string | null> {
+  stopWebGpu();
   const path = process.env[packagePath];
   try {
     if (path === undefined) await rl.init({ device: "webgpu" });
@@ -15,6 +18,7 @@ export async function startWebGpu(): Promise<string | null> {
       const { create } = (await import(path)) as { create(flags: string[]): object };
       await rl.init({ device: "webgpu", gpu: create([]) });
     }
+    running = true;
     return null;
   } catch (error) {
     if (process.env[required] !== undefined) throw error;
@@ -24,5 +28,10 @@ export async function startWebGpu(): Promise<string | null> {
   }
 }
 
-/** Why there is no device "webgpu"; null if it is running. The default device stays "cpu". */
+export function stopWebGpu(): void {
+  if (running) rl.backend("webgpu").close();
+  running = false;
+}
+
+/** Why there is no device "webgpu". The default device stays "cpu"; suites start one of their own. */
 export const unavailable: string | null = await startWebGpu();

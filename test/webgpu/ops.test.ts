@@ -6,7 +6,7 @@ import { drawAll, layouts } from "../ops/cases.ts";
 import { closeTo, evaluate, evaluateLater } from "../ops/evaluate.ts";
 import type { Row } from "../ops/table.ts";
 import { rows } from "../ops/table.ts";
-import { unavailable } from "./gpu.ts";
+import { startWebGpu, stopWebGpu, unavailable } from "./gpu.ts";
 import { notYet, tolerances } from "./ops.ts";
 
 /** How the GPU differs from the reference by more than the row allows; null if it does not. */
@@ -53,8 +53,7 @@ for (const op of unavailable === null ? new Set(rows.map((row) => row.op)) : [])
   });
 }
 
-ops.after(() => {
-  if (unavailable === null) rl.backend("webgpu").close();
-});
+ops.before(async () => void (await startWebGpu()));
+ops.after(stopWebGpu);
 
 ops.run();

@@ -9,14 +9,11 @@ const looks = /can only be read asynchronously/;
  * one; docs/webgpu.md has the list for people.
  */
 export const notYet: Readonly<Record<string, RegExp>> = {
-  batchNorm: kind("batch\\w+"),
-  resample: kind("resample"),
   attention: kind("attention"),
   attentionMasked: kind("attention"),
   rnnSequence: kind("rnnSequence"),
   lstmSequence: kind("lstmSequence"),
   gruSequence: kind("gruSequence"),
-  argsort: kind("argsort"),
   nonzero: looks,
   where: looks,
   logSoftmax: looks,

@@ -1,5 +1,6 @@
 /** What the webgpu backend runs: one launcher per kind. */
 import type { Launcher } from "../runtime.ts";
+import { batchNormLaunchers } from "./batch-norm.ts";
 import { convLaunchers } from "./conv.ts";
 import { accumulate, map, where, zip } from "./elementwise.ts";
 import { indexingLaunchers } from "./indexing.ts";
@@ -10,6 +11,7 @@ import { cast, concat, copy, fill } from "./movement.ts";
 import { optimLaunchers } from "./optim.ts";
 import { poolLaunchers } from "./pool.ts";
 import { argreduce, reduce } from "./reduce.ts";
+import { resample } from "./resample.ts";
 import { crossEntropy, crossEntropyGrad, softmax, softmaxGrad } from "./softmax.ts";
 
 export const launchers: Readonly<Record<string, Launcher>> = {
@@ -32,6 +34,8 @@ export const launchers: Readonly<Record<string, Launcher>> = {
   dropout,
   layerNorm,
   layerNormGrad,
+  resample,
+  ...batchNormLaunchers,
   ...matmulLaunchers,
   ...convLaunchers,
   ...poolLaunchers,

@@ -1,5 +1,5 @@
 /**
- * Kinds `takeRows`, `addRows`, `gather`, `scatterAdd` and `cumulate`. What adds at indices looks for its
+ * Kinds `takeRows`, `addRows`, `gather`, `scatterAdd`, `cumulate` and `argsort`. What adds at indices looks for its
  * summands from where they go, in order: WGSL has no atomic floats, and their order would be anybody's.
  */
 import type { Attrs, View } from "../../backend.ts";
@@ -123,10 +123,40 @@ const cumulate: Launcher = (rt, _kernel, [x], [y], attrs) => {
   });
 };
 
+/** Each element counts those before it, which is where it goes: quadratic in the row, stable, NaN largest. */
+const argsort: Launcher = (rt, _kernel, [x], [y], attrs) => {
+  const n = x.shape[x.shape.length - 1] ?? 1;
+  const float = x.dtype === "float32";
+  rt.run({
+    key: `argsort ${attrs.descending === true ? "down" : "up"}`,
+    reads: { x: rt.dense(x) },
+    writes: { y },
+    u32: { n },
+    items: y.size,
+    code: () => ({
+      outside: `fn less(a: ${wgslType[x.dtype]}, b: ${wgslType[x.dtype]}) -> bool {
+  return ${float ? "!is_nan(a) && (is_nan(b) || a < b)" : "a < b"};
+}`,
+      body: `  let own = i % p.n;
+  let first = i - own;
+  let value = x[p.x_at + i];
+  var place = 0u;
+  for (var k = 0u; k < p.n; k++) {
+    let other = x[p.x_at + first + k];
+    let before = ${attrs.descending === true ? "less(value, other)" : "less(other, value)"};
+    let after = ${attrs.descending === true ? "less(other, value)" : "less(value, other)"};
+    if (before || (!after && k < own)) { place++; }
+  }
+  y[p.y_at + first + place] = i32(own);`,
+    }),
+  });
+};
+
 export const indexingLaunchers: Readonly<Record<string, Launcher>> = {
   takeRows,
   addRows,
   gather,
   scatterAdd,
   cumulate,
+  argsort,
 };

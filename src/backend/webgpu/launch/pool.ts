@@ -14,13 +14,13 @@ function geometryOf(x: View, y: View, attrs: Attrs): Record<string, number> {
   return { h, w, oh, ow, kh, kw, sh, sw, ph, pw, dh, dw };
 }
 
-/** x → y, and where in its plane each maximum was; NaN wins. */
+/** x → y, and where in its plane each maximum was; NaN wins. With relu -1 where that gives 0. */
 const maxPool2d: Launcher = (rt, _kernel, [x], [y, index], attrs) => {
   rt.run({
     key: "maxPool2d",
     reads: { x: rt.dense(x) },
     writes: { y, index },
-    u32: geometryOf(x, y, attrs),
+    u32: { ...geometryOf(x, y, attrs), relu: Number(attrs.activation === "relu") },
     items: y.size,
     code: () => `  let plane = p.x_at + (i / (p.oh * p.ow)) * p.h * p.w;
   let top = ((i / p.ow) % p.oh) * p.sh;
@@ -41,26 +41,42 @@ const maxPool2d: Launcher = (rt, _kernel, [x], [y, index], attrs) => {
       }
     }
   }
+  if (p.relu == 1u && !is_nan(best) && best <= 0.0) {
+    best = 0.0;
+    at = -1;
+  }
   y[p.y_at + i] = best;
   index[p.index_at + i] = at;`,
   });
 };
 
-/** dy, index → dx: each plane by one invocation, in order. */
-const maxPool2dGrad: Launcher = (rt, _kernel, [dy, index], [dx]) => {
-  const area = dx.shape[2] * dx.shape[3];
+/** Declares the windows from `first_row`, `first_column` on that may hold pixel `i`, which is at `row`, `column`. */
+const windowsOf = `  let row = (i / p.w) % p.h + p.ph;
+  let column = i % p.w + p.pw;
+  let reach_row = (p.kh - 1u) * p.dh;
+  let reach_column = (p.kw - 1u) * p.dw;
+  let first_row = select(0u, (row + p.sh - 1u - reach_row) / p.sh, row > reach_row);
+  let first_column = select(0u, (column + p.sw - 1u - reach_column) / p.sw, column > reach_column);`;
+
+/** dy, index → dx: every pixel adds up the windows whose maximum it was. */
+const maxPool2dGrad: Launcher = (rt, _kernel, [dy, index], [dx], attrs) => {
   rt.run({
     key: "maxPool2dGrad",
     reads: { dy: rt.dense(dy), index: rt.dense(index) },
     writes: { dx },
-    u32: { area, pooled: dy.shape[2] * dy.shape[3] },
-    items: dx.shape[0] * dx.shape[1],
-    code: () => `  let first = p.dx_at + i * p.area;
-  for (var k = 0u; k < p.area; k++) { dx[first + k] = 0.0; }
-  for (var k = 0u; k < p.pooled; k++) {
-    let at = index[p.index_at + i * p.pooled + k];
-    if (at >= 0) { dx[first + u32(at)] += dy[p.dy_at + i * p.pooled + k]; }
-  }`,
+    u32: geometryOf(dx, dy, attrs),
+    items: dx.size,
+    code: () => `${windowsOf}
+  let own = i32(i % (p.h * p.w));
+  let plane = (i / (p.h * p.w)) * p.oh * p.ow;
+  var total = 0.0;
+  for (var a = first_row; a < p.oh && a * p.sh <= row; a++) {
+    for (var b = first_column; b < p.ow && b * p.sw <= column; b++) {
+      let k = plane + a * p.ow + b;
+      if (index[p.index_at + k] == own) { total += dy[p.dy_at + k]; }
+    }
+  }
+  dx[p.dx_at + i] = total;`,
   });
 };
 
@@ -99,12 +115,8 @@ const avgPool2dGrad: Launcher = (rt, _kernel, [dy], [dx], attrs) => {
     writes: { dx },
     u32: { ...geometryOf(dx, dy, attrs), pad: Number(attrs.countIncludePad) },
     items: dx.size,
-    code: () => `  let row = (i / p.w) % p.h + p.ph;
-  let column = i % p.w + p.pw;
+    code: () => `${windowsOf}
   let plane = p.dy_at + (i / (p.h * p.w)) * p.oh * p.ow;
-  // Windows that begin at or before the pixel, and after it minus their size.
-  let first_row = select(0u, (row + p.sh - p.kh) / p.sh, row + 1u > p.kh);
-  let first_column = select(0u, (column + p.sw - p.kw) / p.sw, column + 1u > p.kw);
   var total = 0.0;
   for (var a = first_row; a < p.oh && a * p.sh <= row; a++) {
     for (var b = first_column; b < p.ow && b * p.sw <= column; b++) {
