@@ -1,10 +1,47 @@
 /**
  * Convolutions whose groups have one or two filters (depthwise ones above all): tiles of a matrix
- * product would be nearly empty, so results are summed row by row where they are.
+ * product would be nearly empty, so sums over kernel elements are taken directly, on bands of rows
+ * (conv-band.ts) that make all of them alike: for result i of a band,
+ *   forward      y[i]  = bias + Σ_k w[k] · x[i + offset[k]]
+ *   grad input   the same with dy for x, for each remainder of rows and columns by the strides alone
+ *   grad weight  dw[k] = Σ_i dy[i] · x[i + offset[k]]
+ * Zeros around dy stand for what is no result: an infinity or NaN in x may make more elements
+ * of its channel's dw NaN than those it takes part in.
  */
 import { Area } from "./blocks";
+import { Band, BLOCK, copy, copy_strided, interleave, pad_row, zeros } from "./conv-band";
 import { Plan } from "./conv-plan";
 import { F32x4 } from "./simd";
+
+/** Kernel elements whose products are summed at a time. */
+const DOTS: i32 = 9;
+
+/** May the three kernels below be called? 0 where a row and its padding alone are too large. */
+export function conv2d_direct_fits(p: usize): i32 {
+  const plan = Plan.at(p);
+  return i32(forward_band(plan, plan.channels) && adjoint_band(plan));
+}
+
+/** The band for planes of x. */
+function forward_band(plan: Plan, planes: i32): bool {
+  const band = Band.mine;
+  const farY = (plan.kernelHeight - 1) * plan.dilationY;
+  const farX = (plan.kernelWidth - 1) * plan.dilationX;
+  band.count = planes;
+  band.height = plan.height;
+  band.width = plan.width;
+  band.strideY = plan.strideY;
+  band.strideX = plan.strideX;
+  band.phasesY = min(plan.strideY, farY + 1);
+  band.phasesX = min(plan.strideX, farX + 1);
+  band.padY = plan.padY;
+  band.padX = plan.padX;
+  band.height1 = plan.outHeight;
+  band.columns = plan.outWidth;
+  band.reachY = farY / plan.strideY;
+  band.reachX = farX / plan.strideX;
+  return band.cut(1, plan.taps);
+}
 
 /**
  * y = w ⋆ x + bias with w [groups · filters, taps], bias [groups · filters] or 0.
@@ -20,81 +57,199 @@ export function conv2d_direct_f32(
   end: i32,
 ): void {
   const plan = Plan.at(p);
+  const band = Band.mine;
+  forward_band(plan, plan.channels);
   const all = plan.groups * plan.filters;
-  const rowBytes = (<usize>plan.outWidth) << 2;
+  const table = Band.table;
+  const tableEnd = table + ((<usize>plan.taps) << 3);
   for (let job = begin; job < end; job++) {
     const image = job / all;
     const filter = job - image * all;
-    const group = filter / plan.filters;
-    const taps = w + ((<usize>(filter * plan.taps)) << 2);
-    const from = x + plan.plane * ((image * plan.groups + group) * plan.channels);
+    const from = x + plan.plane * ((image * plan.groups + filter / plan.filters) * plan.channels);
     const start: f32 = bias ? load<f32>(bias + ((<usize>filter) << 2)) : 0;
+    forward_table(plan, band, w + ((<usize>(filter * plan.taps)) << 2));
     let to = y + ((<usize>job * plan.pixels) << 2);
-    for (let oy = 0; oy < plan.outHeight; oy++) {
-      fill_row(to, start, plan.outWidth);
-      add_taps(plan, from, taps, to, oy);
-      to += rowBytes;
-    }
-  }
-}
-
-function fill_row(to: usize, value: f32, n: i32): void {
-  const end = to + ((<usize>n) << 2);
-  for (; to < end; to += 4) store<f32>(to, value);
-}
-
-/** One row of results += all taps. */
-function add_taps(plan: Plan, from: usize, w: usize, to: usize, oy: i32): void {
-  const stride = plan.strideX;
-  const plane = plan.plane;
-  for (let r = 0; r < plan.kernelHeight; r++) {
-    const iy = oy * plan.strideY - plan.padY + r * plan.dilationY;
-    if (<u32>iy >= <u32>plan.height) continue;
-    for (let s = 0; s < plan.kernelWidth; s++) {
-      const x0 = s * plan.dilationX - plan.padX;
-      const lo = plan.firstColumn(x0);
-      const n = plan.lastColumn(x0) - lo;
-      if (n <= 0) continue;
-      let row = from + ((<usize>(iy * plan.width + lo * stride + x0)) << 2);
-      let tap = w + ((<usize>(r * plan.kernelWidth + s)) << 2);
-      for (let c = 0; c < plan.channels; c++) {
-        if (stride == 1) axpy(to + ((<usize>lo) << 2), row, load<f32>(tap), n);
-        else axpy_strided(to + ((<usize>lo) << 2), row, (<usize>stride) << 2, load<f32>(tap), n);
-        row += plane;
-        tap += (<usize>(plan.kernelHeight * plan.kernelWidth)) << 2;
+    for (let y0 = 0; y0 < plan.outHeight; y0 += band.rows) {
+      const n = min(band.rows, plan.outHeight - y0);
+      band.fill(from, plan.plane, y0, n);
+      correlate(Band.planes, band.results, n * band.pitch, table, tableEnd, start);
+      let row = band.results;
+      for (let i = 0; i < n; i++) {
+        copy(to, row, plan.outWidth);
+        row += (<usize>band.pitch) << 2;
+        to += (<usize>plan.outWidth) << 2;
       }
     }
   }
 }
 
-/** to[i] += w · x[i] */
-function axpy(to: usize, x: usize, w: f32, n: i32): void {
-  const v = f32x4.splat(w);
-  const end = to + ((<usize>(n & ~3)) << 2);
-  while (to < end) {
-    v128.store(to, F32x4.fma(v, v128.load(x), v128.load(to)));
-    to += 16;
-    x += 16;
-  }
-  const tail = n & 3;
-  if (tail) {
-    const sum = F32x4.fma(v, F32x4.loadTail(x, tail), F32x4.loadTail(to, tail));
-    F32x4.storeTail(to, sum, tail);
+/** Filter and offset of each kernel element, as `correlate` takes them. */
+function forward_table(plan: Plan, band: Band, w: usize): void {
+  const planes = band.size * (band.phasesY * band.phasesX);
+  let to = Band.table;
+  for (let c = 0; c < plan.channels; c++) {
+    for (let r = 0; r < plan.kernelHeight; r++) {
+      for (let s = 0; s < plan.kernelWidth; s++) {
+        store<f32>(to, load<f32>(w));
+        store<u32>(to, <u32>(planes * c + band.place(r * plan.dilationY, s * plan.dilationX)), 4);
+        to += 8;
+        w += 4;
+      }
+    }
   }
 }
 
-function axpy_strided(to: usize, x: usize, step: usize, w: f32, n: i32): void {
-  const end = to + ((<usize>n) << 2);
-  while (to < end) {
-    store<f32>(to, load<f32>(to) + w * load<f32>(x));
-    to += 4;
-    x += step;
+/** y[i] = start + Σ over the table of weight · x[i + offset], for i < n rounded up to whole blocks. */
+function correlate(x: usize, y: usize, n: i32, table: usize, tableEnd: usize, start: f32): void {
+  const end = y + ((<usize>n) << 2);
+  for (; y < end; y += (<usize>BLOCK) << 2) {
+    correlate_block(x, y, table, tableEnd, start);
+    x += (<usize>BLOCK) << 2;
+  }
+}
+
+function correlate_block(x: usize, y: usize, table: usize, tableEnd: usize, start: f32): void {
+  let y0 = f32x4.splat(start);
+  let y1 = y0;
+  let y2 = y0;
+  let y3 = y0;
+  let y4 = y0;
+  let y5 = y0;
+  let y6 = y0;
+  let y7 = y0;
+  while (table < tableEnd) {
+    const w = v128.load32_splat(table);
+    const from = x + <usize>load<u32>(table, 4);
+    y0 = F32x4.fma(w, v128.load(from), y0);
+    y1 = F32x4.fma(w, v128.load(from, 16), y1);
+    y2 = F32x4.fma(w, v128.load(from, 32), y2);
+    y3 = F32x4.fma(w, v128.load(from, 48), y3);
+    y4 = F32x4.fma(w, v128.load(from, 64), y4);
+    y5 = F32x4.fma(w, v128.load(from, 80), y5);
+    y6 = F32x4.fma(w, v128.load(from, 96), y6);
+    y7 = F32x4.fma(w, v128.load(from, 112), y7);
+    table += 8;
+  }
+  v128.store(y, y0);
+  v128.store(y, y1, 16);
+  v128.store(y, y2, 32);
+  v128.store(y, y3, 48);
+  v128.store(y, y4, 64);
+  v128.store(y, y5, 80);
+  v128.store(y, y6, 96);
+  v128.store(y, y7, 112);
+}
+
+/** ⌊a / b⌋ */
+function floor_div(a: i32, b: i32): i32 {
+  const q = a / b;
+  return q * b > a ? q - 1 : q;
+}
+
+/**
+ * The band for planes of dy. Row i · stride + phase of dx takes kernel row r from dy's row i + ρ,
+ * ρ = (phase + pad − r · dilation) / stride, where that is a whole number; pads are minus the least ρ.
+ */
+function adjoint_band(plan: Plan): bool {
+  const band = Band.mine;
+  band.count = plan.filters;
+  band.height = plan.outHeight;
+  band.width = plan.outWidth;
+  band.strideY = band.strideX = band.phasesY = band.phasesX = 1;
+  band.padY = -floor_div(plan.padY - (plan.kernelHeight - 1) * plan.dilationY, plan.strideY);
+  band.padX = -floor_div(plan.padX - (plan.kernelWidth - 1) * plan.dilationX, plan.strideX);
+  band.height1 = (plan.height + plan.strideY - 1) / plan.strideY;
+  band.columns = (plan.width + plan.strideX - 1) / plan.strideX;
+  band.reachY = (plan.strideY - 1 + plan.padY) / plan.strideY + band.padY;
+  band.reachX = (plan.strideX - 1 + plan.padX) / plan.strideX + band.padX;
+  return band.cut(plan.strideX, plan.filters * plan.kernelHeight * plan.kernelWidth);
+}
+
+/** dx = the adjoint of the convolution at dy. [begin, end) counts planes of dx: images · groups · channels. */
+export function conv2d_direct_grad_input_f32(
+  p: usize,
+  dy: usize,
+  w: usize,
+  dx: usize,
+  begin: i32,
+  end: i32,
+): void {
+  const plan = Plan.at(p);
+  const band = Band.mine;
+  adjoint_band(plan);
+  const planeBytes = (<usize>plan.pixels) << 2;
+  const area = plan.kernelHeight * plan.kernelWidth;
+  for (let job = begin; job < end; job++) {
+    const ig = job / plan.channels; // image · groups + group
+    const channel = job - ig * plan.channels;
+    const first = (ig % plan.groups) * plan.filters * plan.channels + channel;
+    const taps = w + ((<usize>(first * area)) << 2);
+    const from = dy + planeBytes * (ig * plan.filters);
+    const to = dx + plan.plane * job;
+    for (let y0 = 0; y0 < band.height1; y0 += band.rows) {
+      const n = min(band.rows, band.height1 - y0);
+      band.fill(from, planeBytes, y0, n);
+      for (let fy = 0; fy < plan.strideY; fy++) {
+        let result = band.results;
+        for (let fx = 0; fx < plan.strideX; fx++) {
+          const tableEnd = adjoint_table(plan, band, taps, fy, fx);
+          correlate(Band.planes, result, n * band.pitch, Band.table, tableEnd, 0);
+          result += band.resultSize;
+        }
+        spread(plan, band, to, y0 * plan.strideY + fy, n);
+      }
+    }
+  }
+}
+
+/** The kernel elements for rows and columns of those remainders; gives the table's end. */
+function adjoint_table(plan: Plan, band: Band, w: usize, fy: i32, fx: i32): usize {
+  const fromFilter = (<usize>plan.taps) << 2;
+  let to = Band.table;
+  for (let f = 0; f < plan.filters; f++) {
+    for (let r = 0; r < plan.kernelHeight; r++) {
+      const y = fy + plan.padY - r * plan.dilationY;
+      if (y % plan.strideY) continue;
+      for (let s = 0; s < plan.kernelWidth; s++) {
+        const x = fx + plan.padX - s * plan.dilationX;
+        if (x % plan.strideX) continue;
+        const row = y / plan.strideY + band.padY;
+        const place = row * band.pitch + x / plan.strideX + band.padX;
+        store<f32>(to, load<f32>(w + ((<usize>(r * plan.kernelWidth + s)) << 2)));
+        store<u32>(to, <u32>(band.size * f + ((<usize>place) << 2)), 4);
+        to += 8;
+      }
+    }
+    w += fromFilter;
+  }
+  return to;
+}
+
+/** Writes rows y, y + stride, … of dx from the planes of results: one for each remainder of columns. */
+function spread(plan: Plan, band: Band, dx: usize, y: i32, n: i32): void {
+  const step = plan.strideX;
+  let row = band.results;
+  for (; n > 0 && y < plan.height; n--) {
+    const to = dx + ((<usize>(y * plan.width)) << 2);
+    if (step == 1) {
+      copy(to, row, plan.width);
+    } else if (step == 2) {
+      interleave(to, row, row + band.resultSize, plan.width);
+    } else {
+      for (let f = 0; f < min(step, plan.width); f++) {
+        const columns = (plan.width - f + step - 1) / step;
+        const from = row + band.resultSize * f;
+        copy_strided(to + ((<usize>f) << 2), (<usize>step) << 2, from, 4, columns);
+      }
+    }
+    row += (<usize>band.pitch) << 2;
+    y += plan.strideY;
   }
 }
 
 /**
- * dw [groups · filters, taps] = Σ over images and pixels of dy · x. [begin, end) counts filters.
- * A filter has at most 10000 taps: their sums stand in the thread's scratch memory.
+ * dw [groups · filters, taps] = Σ over images and pixels of dy · x, float32 within a band, float64 over bands.
+ * [begin, end) counts planes of dw: groups · filters · channels.
  */
 export function conv2d_direct_grad_weight_f32(
   p: usize,
@@ -105,71 +260,108 @@ export function conv2d_direct_grad_weight_f32(
   end: i32,
 ): void {
   const plan = Plan.at(p);
+  const band = Band.mine;
+  forward_band(plan, 1);
   const all = plan.groups * plan.filters;
-  const taps = plan.taps;
   const area = plan.kernelHeight * plan.kernelWidth;
-  const sums = Area.left; // a vector per tap
-  for (let filter = begin; filter < end; filter++) {
-    const group = filter / plan.filters;
-    memory.fill(sums, 0, (<usize>taps) << 4);
+  const sums = Band.table; // two float64 per kernel element
+  for (let job = begin; job < end; job++) {
+    const filter = job / plan.channels;
+    const channel = (filter / plan.filters) * plan.channels + (job - filter * plan.channels);
+    memory.fill(sums, 0, (<usize>area) << 4);
     for (let image = 0; image < plan.images; image++) {
-      const from = x + plan.plane * ((image * plan.groups + group) * plan.channels);
+      const from = x + plan.plane * (image * plan.groups * plan.channels + channel);
       const given = dy + ((<usize>(image * all + filter) * plan.pixels) << 2);
-      for (let k = 0; k < taps; k++) {
-        const c = k / area;
-        const at = sums + ((<usize>k) << 4);
-        const sum = sum_tap(plan, from + plan.plane * c, given, k - c * area);
-        v128.store(at, f32x4.add(v128.load(at), sum));
+      for (let y0 = 0; y0 < plan.outHeight; y0 += band.rows) {
+        const n = min(band.rows, plan.outHeight - y0);
+        band.fill(from, 0, y0, n);
+        fill_given(plan, band, given, y0, n);
+        add_dots(plan, band, sums, (n - 1) * band.pitch + plan.outWidth);
       }
     }
-    for (let k = 0; k < taps; k++) {
-      const v = v128.load(sums + ((<usize>k) << 4));
-      const low = f32x4.extract_lane(v, 0) + f32x4.extract_lane(v, 1);
-      const high = f32x4.extract_lane(v, 2) + f32x4.extract_lane(v, 3);
-      store<f32>(dw + ((<usize>(filter * taps + k)) << 2), low + high);
+    let to = dw + ((<usize>(job * area)) << 2);
+    for (let k = 0; k < area; k++) {
+      const sum = v128.load(sums + ((<usize>k) << 4));
+      store<f32>(to, <f32>(f64x2.extract_lane(sum, 0) + f64x2.extract_lane(sum, 1)));
+      to += 4;
     }
   }
 }
 
-/** Σ dy · x over one plane for kernel element e, in four lanes. */
-function sum_tap(plan: Plan, from: usize, given: usize, e: i32): v128 {
-  const r = e / plan.kernelWidth;
-  const y0 = r * plan.dilationY - plan.padY;
-  const x0 = (e - r * plan.kernelWidth) * plan.dilationX - plan.padX;
-  const stride = plan.strideX;
-  const lo = plan.firstColumn(x0);
-  const n = plan.lastColumn(x0) - lo;
-  let sum = f32x4.splat(0);
-  if (n <= 0) return sum;
-  for (let oy = 0; oy < plan.outHeight; oy++) {
-    const iy = oy * plan.strideY + y0;
-    if (<u32>iy >= <u32>plan.height) continue;
-    const row = from + ((<usize>(iy * plan.width + lo * stride + x0)) << 2);
-    const other = given + ((<usize>(oy * plan.outWidth + lo)) << 2);
-    sum =
-      stride == 1 ? dot(row, other, n, sum) : dot_strided(row, (<usize>stride) << 2, other, n, sum);
+/** dy's rows, as far apart as those of the band. */
+function fill_given(plan: Plan, band: Band, dy: usize, y0: i32, n: i32): void {
+  let to = band.results;
+  let from = dy + ((<usize>(y0 * plan.outWidth)) << 2);
+  for (; n > 0; n--) {
+    pad_row(to, from, 0, plan.outWidth, band.pitch, 1);
+    to += (<usize>band.pitch) << 2;
+    from += (<usize>plan.outWidth) << 2;
   }
-  return sum;
+  zeros(to, to + ((<usize>BLOCK) << 2));
 }
 
-function dot(a: usize, b: usize, n: i32, sum: v128): v128 {
-  const end = a + ((<usize>(n & ~3)) << 2);
-  while (a < end) {
-    sum = F32x4.fma(v128.load(a), v128.load(b), sum);
-    a += 16;
-    b += 16;
+/** sums[k] += Σ_{i < n} dy[i] · x[i + offset[k]], for all kernel elements. */
+function add_dots(plan: Plan, band: Band, sums: usize, n: i32): void {
+  const area = plan.kernelHeight * plan.kernelWidth;
+  const found = Area.tile; // a vector for each of DOTS, then their places in x
+  const places = found + ((<usize>DOTS) << 4);
+  for (let k = 0; k < area; k += DOTS) {
+    for (let i = 0; i < DOTS; i++) {
+      const e = min(k + i, area - 1); // the last group repeats the last element
+      const r = e / plan.kernelWidth;
+      const s = e - r * plan.kernelWidth;
+      const place = band.place(r * plan.dilationY, s * plan.dilationX);
+      store<u32>(places + ((<usize>i) << 2), <u32>(Band.planes + place));
+    }
+    dots(places, band.results, n, found);
+    for (let i = 0; i < min(DOTS, area - k); i++) {
+      const v = v128.load(found + ((<usize>i) << 4));
+      const at = sums + ((<usize>(k + i)) << 4);
+      v128.store(at, f64x2.add(v128.load(at), f64x2.add(F32x4.low(v), F32x4.high(v))));
+    }
   }
-  const tail = n & 3;
-  return tail ? F32x4.fma(F32x4.loadTail(a, tail), F32x4.loadTail(b, tail), sum) : sum;
 }
 
-function dot_strided(a: usize, step: usize, b: usize, n: i32, sum: v128): v128 {
-  let total: f32 = 0;
-  const end = b + ((<usize>n) << 2);
-  while (b < end) {
-    total += load<f32>(a) * load<f32>(b);
-    a += step;
-    b += 4;
+/** to[j] = Σ_{i < n} y[i] · x[j][i], in four lanes, for the nine places x. */
+function dots(x: usize, y: usize, n: i32, to: usize): void {
+  const x0 = <usize>load<u32>(x);
+  const x1 = <usize>load<u32>(x, 4);
+  const x2 = <usize>load<u32>(x, 8);
+  const x3 = <usize>load<u32>(x, 12);
+  const x4 = <usize>load<u32>(x, 16);
+  const x5 = <usize>load<u32>(x, 20);
+  const x6 = <usize>load<u32>(x, 24);
+  const x7 = <usize>load<u32>(x, 28);
+  const x8 = <usize>load<u32>(x, 32);
+  let s0 = f32x4.splat(0);
+  let s1 = s0;
+  let s2 = s0;
+  let s3 = s0;
+  let s4 = s0;
+  let s5 = s0;
+  let s6 = s0;
+  let s7 = s0;
+  let s8 = s0;
+  const end = (<usize>n) << 2;
+  for (let i: usize = 0; i < end; i += 16) {
+    const v = v128.load(y + i);
+    s0 = F32x4.fma(v, v128.load(x0 + i), s0);
+    s1 = F32x4.fma(v, v128.load(x1 + i), s1);
+    s2 = F32x4.fma(v, v128.load(x2 + i), s2);
+    s3 = F32x4.fma(v, v128.load(x3 + i), s3);
+    s4 = F32x4.fma(v, v128.load(x4 + i), s4);
+    s5 = F32x4.fma(v, v128.load(x5 + i), s5);
+    s6 = F32x4.fma(v, v128.load(x6 + i), s6);
+    s7 = F32x4.fma(v, v128.load(x7 + i), s7);
+    s8 = F32x4.fma(v, v128.load(x8 + i), s8);
   }
-  return f32x4.add(sum, f32x4.replace_lane(f32x4.splat(0), 0, total));
+  v128.store(to, s0);
+  v128.store(to, s1, 16);
+  v128.store(to, s2, 32);
+  v128.store(to, s3, 48);
+  v128.store(to, s4, 64);
+  v128.store(to, s5, 80);
+  v128.store(to, s6, 96);
+  v128.store(to, s7, 112);
+  v128.store(to, s8, 128);
 }

@@ -153,7 +153,48 @@ for (const precision of ["strict", "fast"] as const) {
     check(6, { n: 5, c: 70, h: 14, w: 14, o: 66, kernel: [3, 3], padding: [1, 1], bias: true });
   });
 
+  test("agrees with float64 where groups of one or two filters are summed directly", () => {
+    const numbers = new Numbers(12);
+    const pair = (low: number, high: number): [number, number] => [
+      numbers.between(low, high),
+      numbers.between(low, high),
+    ];
+    for (let seed = 300; seed < 420; seed++) {
+      const groups = numbers.between(1, 5);
+      const strides = numbers.pick([1, 2, 2, 4]);
+      check(seed, {
+        n: numbers.between(1, 3),
+        c: groups * numbers.pick([1, 1, 1, 3]),
+        h: numbers.between(1, 20),
+        w: numbers.between(1, 40),
+        o: groups * numbers.pick([1, 1, 2]),
+        kernel: pair(1, numbers.pick([3, 7])),
+        stride: seed % 3 === 0 ? pair(1, strides) : [strides, strides],
+        padding: pair(0, numbers.pick([1, 3, 9])),
+        dilation: seed % 4 === 0 ? pair(1, 4) : [1, 1],
+        groups,
+        bias: seed % 2 === 0,
+      });
+    }
+  });
+
+  test("sums directly over the borders of bands, and not where a row has no room", () => {
+    const depthwise = { n: 1, c: 2, o: 2, groups: 2, bias: true, kernel: [3, 3], padding: [1, 1] };
+    const of = (shape: object): Case => ({ ...depthwise, ...shape }) as Case;
+    check(1, of({ h: 113, w: 111 }));
+    check(2, of({ h: 112, w: 113, stride: [2, 2] }));
+    check(3, of({ h: 9, w: 4000, kernel: [5, 3], dilation: [1, 7] }));
+    check(4, of({ h: 70, w: 90, o: 4, kernel: [5, 5], stride: [3, 2], padding: [2, 2] }));
+    check(5, of({ h: 1, w: 1 }));
+    check(6, of({ h: 1, w: 1, stride: [2, 2], padding: [4, 5], n: 3 }));
+    check(7, of({ h: 6, w: 5, stride: [5, 6], kernel: [1, 1], padding: [0, 0] }));
+    check(8, of({ h: 2, w: 150000, c: 1, o: 1, groups: 1 })); // three rows alone are too many
+    check(9, of({ h: 6, w: 6, c: 2000, o: 1, groups: 1 })); // too many kernel elements
+  });
+
   test("has images without channels, or no images", () => {
+    check(4, { n: 0, c: 3, h: 5, w: 5, o: 3, kernel: [3, 3], groups: 3, bias: true });
+    check(5, { n: 2, c: 3, h: 5, w: 0, o: 3, kernel: [3, 3], groups: 3, padding: [1, 2] });
     check(1, { n: 0, c: 3, h: 5, w: 5, o: 4, kernel: [3, 3], bias: true });
     check(2, { n: 2, c: 0, h: 5, w: 5, o: 4, kernel: [3, 3], bias: true });
     check(3, { n: 2, c: 3, h: 5, w: 5, o: 0, kernel: [3, 3] });

@@ -12,8 +12,6 @@ const WEIGHTS_JOB = 1 << 14;
 const CHUNKS = 4;
 /** Groups of at most so many filters are summed directly: tiles would be nearly empty. */
 const DIRECT_FILTERS = 2;
-/** What conv2d_direct_grad_weight_f32 has room for. */
-const DIRECT_TAPS = 10000;
 /** Bytes of what conv2d_plan writes. */
 const PLAN_BYTES = 64;
 
@@ -42,6 +40,11 @@ function makePlan(rt: Runtime, x: View, weight: View, y: View, attrs: Attrs): Pl
   rt.call("conv2d_plan", pointer, ...counts, ...extents, ...geometry.flat());
   const taps = channels * kernelHeight * kernelWidth;
   return { pointer, groups, filters, taps, work: y.size * taps };
+}
+
+/** Do the kernels that sum directly (assembly/conv-direct.ts) take it? */
+function isDirect(rt: Runtime, plan: Plan): boolean {
+  return plan.filters <= DIRECT_FILTERS && rt.call("conv2d_direct_fits", plan.pointer) !== 0;
 }
 
 /** Jobs a thread takes at a time. */
@@ -73,7 +76,7 @@ const conv2d: Launcher = (rt, _kernel, inputs, [y], attrs) => {
     return;
   }
   let bias = inputs.length > 2 ? rt.dense(inputs[2]) : 0;
-  if (plan.filters <= DIRECT_FILTERS) {
+  if (isDirect(rt, plan)) {
     const planes = y.shape[0] * y.shape[1];
     const args = [plan.pointer, rt.dense(x), rt.dense(weight), bias, rt.pointer(y)];
     if (epilogue !== null) args.push(...epilogue);
@@ -98,6 +101,13 @@ const conv2dGradInput: Launcher = (rt, _kernel, [dy, weight], [dx], attrs) => {
   const plan = makePlan(rt, dx, weight, dy, attrs);
   const winograd = isWinograd(weight, dy, attrs);
   if (winograd && winogradGradInput(rt, plan.pointer, [dy, weight], dx, attrs)) return;
+  if (isDirect(rt, plan)) {
+    const planes = dx.shape[0] * dx.shape[1];
+    const args = [plan.pointer, rt.dense(dy), rt.dense(weight), rt.pointer(dx)];
+    const grain = grainOf(rt, planes, plan.work);
+    rt.parallel("conv2d_direct_grad_input_f32", planes, grain, args);
+    return;
+  }
   const packed = packWeight(rt, plan, weight, true);
   const jobs = rt.call("conv2d_grad_input_jobs", plan.pointer);
   const args = [plan.pointer, rt.dense(dy), packed, rt.pointer(dx)];
@@ -111,10 +121,11 @@ const conv2dGradWeight: Launcher = (rt, _kernel, [x, dy], [dw], attrs) => {
     winogradGradWeight(rt, plan.pointer, [x, dy], dw);
     return;
   }
-  if (plan.filters <= DIRECT_FILTERS && plan.taps <= DIRECT_TAPS) {
-    const all = plan.groups * plan.filters;
+  if (isDirect(rt, plan)) {
+    const planes = dw.shape[0] * dw.shape[1];
     const args = [plan.pointer, rt.dense(x), rt.dense(dy), rt.pointer(dw)];
-    rt.parallel("conv2d_direct_grad_weight_f32", all, grainOf(rt, all, plan.work), args);
+    const grain = grainOf(rt, planes, plan.work);
+    rt.parallel("conv2d_direct_grad_weight_f32", planes, grain, args);
     return;
   }
   const parts = rt.call("conv2d_grad_weight_parts", plan.pointer);
