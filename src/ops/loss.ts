@@ -12,6 +12,7 @@ import { cast } from "./common.ts";
 import { eq, where } from "./compare.ts";
 import type { LossOptions, Reduction } from "./loss-common.ts";
 import { checkReduction, checkSameShape } from "./loss-common.ts";
+import { rowAttrs, takeRowsOp } from "./indexing.ts";
 import { permute } from "./movement.ts";
 import { logSoftmax } from "./softmax.ts";
 
@@ -248,6 +249,13 @@ function indexLoss(
 }
 
 function checkIndices(op: string, indices: Tensor, c: number, ignoreIndex: number): void {
+  if (!indices.backend.capabilities().syncReads) {
+    // The device checks a lookup's indices, and tells with the next read.
+    const classes = fromData(indices.backend, new Int32Array(c), [c]);
+    const looked = where(eq(indices, ignoreIndex), 0, indices);
+    run(takeRowsOp, [classes, looked], rowAttrs(`${op}: target`, 0));
+    return;
+  }
   const values = indices.dataSync();
   values.forEach((index, row) => {
     if (index === ignoreIndex || (index >= 0 && index < c)) return;

@@ -101,6 +101,13 @@ test("an index outside of its range is an error at the next read, and only there
     rl.ValueError,
     /target\[2\] is 2, outside \[0, 2\)/,
   );
+  const target = tensor([0, -100, 5], { ...on, dtype: "int32" });
+  const loss = rl.nllLoss(rl.cast(x, "float32"), target);
+  await rejects(
+    () => loss.item(),
+    rl.ValueError,
+    /nllLoss: target: index 5 at element 2 is outside/,
+  );
 });
 
 test("what has no kernel names itself", async () => {

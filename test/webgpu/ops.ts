@@ -15,8 +15,6 @@ export const notYet: Readonly<Record<string, RegExp>> = {
   lstmSequence: kind("lstmSequence"),
   gruSequence: kind("gruSequence"),
   nonzero: looks,
-  where: looks,
-  logSoftmax: looks,
   takeRows: looks,
 };
 
