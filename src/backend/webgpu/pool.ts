@@ -121,6 +121,7 @@ export class Pool {
 /** The next size of 1, 1.25, 1.5, 1.75 times a power of two: at most a quarter is wasted. */
 function classOf(byteLength: number): number {
   if (byteLength <= SMALLEST) return SMALLEST;
-  const step = 2 ** (Math.floor(Math.log2(byteLength)) - 2);
+  let step = SMALLEST / 4;
+  while (8 * step <= byteLength) step *= 2;
   return Math.ceil(byteLength / step) * step;
 }
