@@ -15,8 +15,8 @@ const COMMON: i32 = 6144;
 
 // The thread's scratch memory: the band itself, a table of kernel elements, planes.
 const TABLE: usize = 256;
-const MOST_TAPS: i32 = 8192;
-const PLANES: usize = TABLE + ((<usize>MOST_TAPS) << 4);
+const MOST_TAPS: i32 = 4096;
+const PLANES: usize = TABLE + <usize>MOST_TAPS * 24 + 64;
 const MOST: f64 = 262144;
 
 /** The copied planes: row b, column j is (b · strideY + remainder − padY, …) of the source, or 0. */
@@ -55,6 +55,12 @@ export class Band {
   @inline
   static get table(): usize {
     return Area.left + TABLE;
+  }
+
+  /** For 8 bytes, or less, per kernel element, and 64 more. */
+  @inline
+  static get places(): usize {
+    return Area.left + TABLE + ((<usize>MOST_TAPS) << 4);
   }
 
   @inline
@@ -117,25 +123,62 @@ export class Band {
     const hi = x < this.width ? min(this.pitch, (this.width - x + step - 1) / step) : 0;
     const first = x + lo * step;
     const bytes = (<usize>this.pitch) << 2;
+    const wide = step <= 2 && this.width >= 8;
     for (let b = n + this.reachY; b > 0; b--) {
-      if (<u32>y >= <u32>this.height || hi <= lo) zeros(to, to + bytes);
-      else pad_row(to, from + ((<usize>(y * this.width + first)) << 2), lo, hi, this.pitch, step);
-      to += bytes;
+      const end = to + bytes;
+      if (<u32>y >= <u32>this.height || hi <= lo) {
+        zeros(to, end);
+      } else {
+        const row = from + ((<usize>(y * this.width + first)) << 2);
+        const left = to + ((<usize>lo) << 2);
+        const right = to + ((<usize>hi) << 2);
+        // Where another row follows, in the source as here, whole vectors may go beyond the end.
+        if (!wide || y + 1 >= this.height) pad_row(to, left, right, end, row, step);
+        else if (step == 1) pad_whole(to, left, right, end, row);
+        else pad_even(to, left, right, end, row);
+      }
+      to = end;
       y += this.strideY;
     }
     zeros(to, to + ((<usize>BLOCK) << 2));
   }
 }
 
-/** to[lo … hi) = every `step`-th of x; 0 before and after, up to `n`. */
-export function pad_row(to: usize, x: usize, lo: i32, hi: i32, n: i32, step: i32): void {
-  const start = to + ((<usize>lo) << 2);
-  const end = to + ((<usize>hi) << 2);
-  zeros(to, start);
-  if (step == 1) copy(start, x, hi - lo);
-  else if (step == 2) copy_even(start, x, hi - lo);
-  else copy_strided(start, 4, x, (<usize>step) << 2, hi - lo);
-  zeros(end, to + ((<usize>n) << 2));
+/** What stands from `left` to `right` = every `step`-th of x; 0 before and after. */
+export function pad_row(
+  to: usize,
+  left: usize,
+  right: usize,
+  end: usize,
+  x: usize,
+  step: i32,
+): void {
+  zeros(to, left);
+  if (step == 1) copy(left, x, <i32>((right - left) >> 2));
+  else copy_strided(left, 4, x, (<usize>step) << 2, <i32>((right - left) >> 2));
+  zeros(right, end);
+}
+
+/** pad_row for neighbours, in whole vectors: may read and write up to three numbers too many. */
+export function pad_whole(to: usize, left: usize, right: usize, end: usize, x: usize): void {
+  const zero = f32x4.splat(0);
+  for (; to < left; to += 16) v128.store(to, zero);
+  for (to = left; to < right; to += 16) {
+    v128.store(to, v128.load(x));
+    x += 16;
+  }
+  for (to = right; to < end; to += 16) v128.store(to, zero);
+}
+
+/** The same for every second of x: may read up to six numbers too many. */
+function pad_even(to: usize, left: usize, right: usize, end: usize, x: usize): void {
+  const zero = f32x4.splat(0);
+  for (; to < left; to += 16) v128.store(to, zero);
+  for (to = left; to < right; to += 16) {
+    v128.store(to, v128.shuffle<f32>(v128.load(x), v128.load(x, 12), 0, 2, 5, 7));
+    x += 32;
+  }
+  for (to = right; to < end; to += 16) v128.store(to, zero);
 }
 
 export function zeros(to: usize, end: usize): void {
@@ -154,14 +197,16 @@ export function copy(to: usize, x: usize, n: i32): void {
   if (tail) F32x4.storeTail(to, F32x4.loadTail(x, tail), tail);
 }
 
-/** to[i] = x[2i] */
-function copy_even(to: usize, x: usize, n: i32): void {
-  const end = to + ((<usize>(n & ~3)) << 2);
-  for (; to < end; to += 16) {
-    v128.store(to, v128.shuffle<f32>(v128.load(x), v128.load(x, 12), 0, 2, 5, 7));
-    x += 32;
+/** Rows of n numbers, `pitch` apart, to rows that follow one another. */
+export function copy_rows(to: usize, x: usize, pitch: i32, n: i32, rows: i32): void {
+  const bytes = (<usize>n) << 2;
+  for (; rows > 0; rows--) {
+    // Three numbers too many are overwritten by a next row that has as many.
+    if (rows > 1 && n > 3) pad_whole(to, to, to + bytes, to + bytes, x);
+    else copy(to, x, n);
+    to += bytes;
+    x += (<usize>pitch) << 2;
   }
-  copy_strided(to, 4, x, 8, n & 3);
 }
 
 /** to[2i] = a[i], to[2i + 1] = b[i], `n` numbers. */

@@ -9,7 +9,8 @@
  * of its channel's dw NaN than those it takes part in.
  */
 import { Area } from "./blocks";
-import { Band, BLOCK, copy, copy_strided, interleave, pad_row, zeros } from "./conv-band";
+import { Band, BLOCK, copy, copy_rows, copy_strided, interleave } from "./conv-band";
+import { pad_row, pad_whole, zeros } from "./conv-band";
 import { Plan } from "./conv-plan";
 import { F32x4 } from "./simd";
 
@@ -62,53 +63,47 @@ export function conv2d_direct_f32(
   const all = plan.groups * plan.filters;
   const table = Band.table;
   const tableEnd = table + ((<usize>plan.taps) << 3);
+  forward_places(plan, band, plan.channels, table + 4, 8);
   for (let job = begin; job < end; job++) {
     const image = job / all;
     const filter = job - image * all;
     const from = x + plan.plane * ((image * plan.groups + filter / plan.filters) * plan.channels);
     const start: f32 = bias ? load<f32>(bias + ((<usize>filter) << 2)) : 0;
-    forward_table(plan, band, w + ((<usize>(filter * plan.taps)) << 2));
+    copy_strided(table, 8, w + ((<usize>(filter * plan.taps)) << 2), 4, plan.taps);
     let to = y + ((<usize>job * plan.pixels) << 2);
     for (let y0 = 0; y0 < plan.outHeight; y0 += band.rows) {
       const n = min(band.rows, plan.outHeight - y0);
       band.fill(from, plan.plane, y0, n);
-      correlate(Band.planes, band.results, n * band.pitch, table, tableEnd, start);
-      let row = band.results;
-      for (let i = 0; i < n; i++) {
-        copy(to, row, plan.outWidth);
-        row += (<usize>band.pitch) << 2;
-        to += (<usize>plan.outWidth) << 2;
-      }
+      correlate(band.results, n * band.pitch, table, tableEnd, start);
+      copy_rows(to, band.results, band.pitch, plan.outWidth, n);
+      to += (<usize>(n * plan.outWidth)) << 2;
     }
   }
 }
 
-/** Filter and offset of each kernel element, as `correlate` takes them. */
-function forward_table(plan: Plan, band: Band, w: usize): void {
-  const planes = band.size * (band.phasesY * band.phasesX);
-  let to = Band.table;
-  for (let c = 0; c < plan.channels; c++) {
+/** Where each kernel element meets the first result in the copied planes; written `step` bytes apart. */
+function forward_places(plan: Plan, band: Band, channels: i32, to: usize, step: usize): void {
+  const plane = band.size * (band.phasesY * band.phasesX);
+  for (let c = 0; c < channels; c++) {
     for (let r = 0; r < plan.kernelHeight; r++) {
       for (let s = 0; s < plan.kernelWidth; s++) {
-        store<f32>(to, load<f32>(w));
-        store<u32>(to, <u32>(planes * c + band.place(r * plan.dilationY, s * plan.dilationX)), 4);
-        to += 8;
-        w += 4;
+        const place = band.place(r * plan.dilationY, s * plan.dilationX);
+        store<u32>(to, <u32>(Band.planes + plane * c + place));
+        to += step;
       }
     }
   }
 }
 
-/** y[i] = start + Σ over the table of weight · x[i + offset], for i < n rounded up to whole blocks. */
-function correlate(x: usize, y: usize, n: i32, table: usize, tableEnd: usize, start: f32): void {
-  const end = y + ((<usize>n) << 2);
-  for (; y < end; y += (<usize>BLOCK) << 2) {
-    correlate_block(x, y, table, tableEnd, start);
-    x += (<usize>BLOCK) << 2;
+/** y[i] = start + Σ over the table of weight · (number i from the place on), for i < n rounded up to whole blocks. */
+function correlate(y: usize, n: i32, table: usize, tableEnd: usize, start: f32): void {
+  const end = (<usize>n) << 2;
+  for (let i: usize = 0; i < end; i += (<usize>BLOCK) << 2) {
+    correlate_block(i, y + i, table, tableEnd, start);
   }
 }
 
-function correlate_block(x: usize, y: usize, table: usize, tableEnd: usize, start: f32): void {
+function correlate_block(i: usize, y: usize, table: usize, tableEnd: usize, start: f32): void {
   let y0 = f32x4.splat(start);
   let y1 = y0;
   let y2 = y0;
@@ -119,7 +114,7 @@ function correlate_block(x: usize, y: usize, table: usize, tableEnd: usize, star
   let y7 = y0;
   while (table < tableEnd) {
     const w = v128.load32_splat(table);
-    const from = x + <usize>load<u32>(table, 4);
+    const from = i + <usize>load<u32>(table, 4);
     y0 = F32x4.fma(w, v128.load(from), y0);
     y1 = F32x4.fma(w, v128.load(from, 16), y1);
     y2 = F32x4.fma(w, v128.load(from, 32), y2);
@@ -193,7 +188,7 @@ export function conv2d_direct_grad_input_f32(
         let result = band.results;
         for (let fx = 0; fx < plan.strideX; fx++) {
           const tableEnd = adjoint_table(plan, band, taps, fy, fx);
-          correlate(Band.planes, result, n * band.pitch, Band.table, tableEnd, 0);
+          correlate(result, n * band.pitch, Band.table, tableEnd, 0);
           result += band.resultSize;
         }
         spread(plan, band, to, y0 * plan.strideY + fy, n);
@@ -209,14 +204,16 @@ function adjoint_table(plan: Plan, band: Band, w: usize, fy: i32, fx: i32): usiz
   for (let f = 0; f < plan.filters; f++) {
     for (let r = 0; r < plan.kernelHeight; r++) {
       const y = fy + plan.padY - r * plan.dilationY;
-      if (y % plan.strideY) continue;
+      const row = y / plan.strideY;
+      if (row * plan.strideY != y) continue;
+      const before = (row + band.padY) * band.pitch + band.padX;
       for (let s = 0; s < plan.kernelWidth; s++) {
         const x = fx + plan.padX - s * plan.dilationX;
-        if (x % plan.strideX) continue;
-        const row = y / plan.strideY + band.padY;
-        const place = row * band.pitch + x / plan.strideX + band.padX;
+        const column = x / plan.strideX;
+        if (column * plan.strideX != x) continue;
+        const place = band.size * f + ((<usize>(before + column)) << 2);
         store<f32>(to, load<f32>(w + ((<usize>(r * plan.kernelWidth + s)) << 2)));
-        store<u32>(to, <u32>(band.size * f + ((<usize>place) << 2)), 4);
+        store<u32>(to, <u32>(Band.planes + place), 4);
         to += 8;
       }
     }
@@ -229,6 +226,10 @@ function adjoint_table(plan: Plan, band: Band, w: usize, fy: i32, fx: i32): usiz
 function spread(plan: Plan, band: Band, dx: usize, y: i32, n: i32): void {
   const step = plan.strideX;
   let row = band.results;
+  if (step == 1 && plan.strideY == 1) {
+    copy_rows(dx + ((<usize>(y * plan.width)) << 2), row, band.pitch, plan.width, n);
+    return;
+  }
   for (; n > 0 && y < plan.height; n--) {
     const to = dx + ((<usize>(y * plan.width)) << 2);
     if (step == 1) {
@@ -265,6 +266,13 @@ export function conv2d_direct_grad_weight_f32(
   const all = plan.groups * plan.filters;
   const area = plan.kernelHeight * plan.kernelWidth;
   const sums = Band.table; // two float64 per kernel element
+  const places = Band.places;
+  forward_places(plan, band, 1, places, 4);
+  // The last group repeats the last element.
+  for (let k = area; k % DOTS; k++) {
+    const at = places + ((<usize>k) << 2);
+    store<u32>(at, load<u32>(at - 4));
+  }
   for (let job = begin; job < end; job++) {
     const filter = job / plan.channels;
     const channel = (filter / plan.filters) * plan.channels + (job - filter * plan.channels);
@@ -276,7 +284,11 @@ export function conv2d_direct_grad_weight_f32(
         const n = min(band.rows, plan.outHeight - y0);
         band.fill(from, 0, y0, n);
         fill_given(plan, band, given, y0, n);
-        add_dots(plan, band, sums, (n - 1) * band.pitch + plan.outWidth);
+        const numbers = (n - 1) * band.pitch + plan.outWidth;
+        for (let k = 0; k < area; k += DOTS) {
+          const at = sums + ((<usize>k) << 4);
+          add_dots(places + ((<usize>k) << 2), band.results, numbers, at, min(DOTS, area - k));
+        }
       }
     }
     let to = dw + ((<usize>(job * area)) << 2);
@@ -290,35 +302,29 @@ export function conv2d_direct_grad_weight_f32(
 
 /** dy's rows, as far apart as those of the band. */
 function fill_given(plan: Plan, band: Band, dy: usize, y0: i32, n: i32): void {
+  const width = (<usize>plan.outWidth) << 2;
+  const bytes = (<usize>band.pitch) << 2;
   let to = band.results;
-  let from = dy + ((<usize>(y0 * plan.outWidth)) << 2);
-  for (; n > 0; n--) {
-    pad_row(to, from, 0, plan.outWidth, band.pitch, 1);
-    to += (<usize>band.pitch) << 2;
-    from += (<usize>plan.outWidth) << 2;
+  let from = dy + width * y0;
+  for (let y = y0; y < y0 + n; y++) {
+    const wide = y + 1 < plan.outHeight && plan.outWidth > 3;
+    if (wide) pad_whole(to, to, to + width, to + bytes, from);
+    else pad_row(to, to, to + width, to + bytes, from, 1);
+    to += bytes;
+    from += width;
   }
   zeros(to, to + ((<usize>BLOCK) << 2));
 }
 
-/** sums[k] += Σ_{i < n} dy[i] · x[i + offset[k]], for all kernel elements. */
-function add_dots(plan: Plan, band: Band, sums: usize, n: i32): void {
-  const area = plan.kernelHeight * plan.kernelWidth;
-  const found = Area.tile; // a vector for each of DOTS, then their places in x
-  const places = found + ((<usize>DOTS) << 4);
-  for (let k = 0; k < area; k += DOTS) {
-    for (let i = 0; i < DOTS; i++) {
-      const e = min(k + i, area - 1); // the last group repeats the last element
-      const r = e / plan.kernelWidth;
-      const s = e - r * plan.kernelWidth;
-      const place = band.place(r * plan.dilationY, s * plan.dilationX);
-      store<u32>(places + ((<usize>i) << 2), <u32>(Band.planes + place));
-    }
-    dots(places, band.results, n, found);
-    for (let i = 0; i < min(DOTS, area - k); i++) {
-      const v = v128.load(found + ((<usize>i) << 4));
-      const at = sums + ((<usize>(k + i)) << 4);
-      v128.store(at, f64x2.add(v128.load(at), f64x2.add(F32x4.low(v), F32x4.high(v))));
-    }
+/** sums[j] += Σ_{i < n} y[i] · x[j][i], for `count` of DOTS places x. */
+function add_dots(x: usize, y: usize, n: i32, sums: usize, count: i32): void {
+  let found = Area.tile;
+  dots(x, y, n, found);
+  for (; count > 0; count--) {
+    const v = v128.load(found);
+    v128.store(sums, f64x2.add(v128.load(sums), f64x2.add(F32x4.low(v), F32x4.high(v))));
+    found += 16;
+    sums += 16;
   }
 }
 
