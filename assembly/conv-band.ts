@@ -13,9 +13,10 @@ export const BLOCK: i32 = 32;
 /** Numbers of a band, if it has more than a row: most of a common L1. */
 const COMMON: i32 = 6144;
 
-// The thread's scratch memory: the band itself, a table of kernel elements, planes.
+// The thread's scratch memory: the band itself, tables of kernel elements, planes.
 const TABLE: usize = 256;
-const MOST_TAPS: i32 = 4096;
+/** Kernel elements that the tables have room for. */
+export const MOST_TAPS: i32 = 4096;
 const PLANES: usize = TABLE + <usize>MOST_TAPS * 24 + 64;
 const MOST: f64 = 262144;
 

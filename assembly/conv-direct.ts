@@ -10,7 +10,7 @@
  */
 import { Area } from "./blocks";
 import { Band, BLOCK, copy, copy_rows, copy_strided, interleave } from "./conv-band";
-import { pad_row, pad_whole, zeros } from "./conv-band";
+import { MOST_TAPS, pad_row, pad_whole, zeros } from "./conv-band";
 import { Plan } from "./conv-plan";
 import { F32x4 } from "./simd";
 
@@ -265,6 +265,7 @@ export function conv2d_direct_grad_weight_f32(
   forward_band(plan, 1);
   const all = plan.groups * plan.filters;
   const area = plan.kernelHeight * plan.kernelWidth;
+  const planeBytes = (<usize>plan.pixels) << 2;
   const sums = Band.table; // two float64 per kernel element
   const places = Band.places;
   forward_places(plan, band, 1, places, 4);
@@ -273,29 +274,41 @@ export function conv2d_direct_grad_weight_f32(
     const at = places + ((<usize>k) << 2);
     store<u32>(at, load<u32>(at - 4));
   }
-  for (let job = begin; job < end; job++) {
-    const filter = job / plan.channels;
-    const channel = (filter / plan.filters) * plan.channels + (job - filter * plan.channels);
-    memory.fill(sums, 0, (<usize>area) << 4);
+  const most = max(1, MOST_TAPS / area); // planes of dw whose sums have room
+  for (; begin < end; begin += most) {
+    const last = min(end, begin + most);
+    memory.fill(sums, 0, (<usize>((last - begin) * area)) << 4);
     for (let image = 0; image < plan.images; image++) {
-      const from = x + plan.plane * (image * plan.groups * plan.channels + channel);
-      const given = dy + ((<usize>(image * all + filter) * plan.pixels) << 2);
-      for (let y0 = 0; y0 < plan.outHeight; y0 += band.rows) {
-        const n = min(band.rows, plan.outHeight - y0);
-        band.fill(from, 0, y0, n);
-        fill_given(plan, band, given, y0, n);
-        const numbers = (n - 1) * band.pitch + plan.outWidth;
-        for (let k = 0; k < area; k += DOTS) {
-          const at = sums + ((<usize>k) << 4);
-          add_dots(places + ((<usize>k) << 2), band.results, numbers, at, min(DOTS, area - k));
-        }
+      let to = sums;
+      for (let job = begin; job < last; job++) {
+        const filter = job / plan.channels;
+        const channel = (filter / plan.filters) * plan.channels + (job - filter * plan.channels);
+        const from = x + plan.plane * (image * plan.groups * plan.channels + channel);
+        add_plane(plan, band, from, dy + planeBytes * (image * all + filter), to);
+        to += (<usize>area) << 4;
       }
     }
-    let to = dw + ((<usize>(job * area)) << 2);
-    for (let k = 0; k < area; k++) {
-      const sum = v128.load(sums + ((<usize>k) << 4));
-      store<f32>(to, <f32>(f64x2.extract_lane(sum, 0) + f64x2.extract_lane(sum, 1)));
+    let to = dw + ((<usize>(begin * area)) << 2);
+    const sumsEnd = sums + ((<usize>((last - begin) * area)) << 4);
+    for (let at = sums; at < sumsEnd; at += 16) {
+      store<f32>(to, <f32>(load<f64>(at) + load<f64>(at, 8)));
       to += 4;
+    }
+  }
+}
+
+/** sums += what one plane of x and one of dy contribute. */
+function add_plane(plan: Plan, band: Band, x: usize, dy: usize, sums: usize): void {
+  const area = plan.kernelHeight * plan.kernelWidth;
+  const places = Band.places;
+  for (let y0 = 0; y0 < plan.outHeight; y0 += band.rows) {
+    const n = min(band.rows, plan.outHeight - y0);
+    band.fill(x, 0, y0, n);
+    fill_given(plan, band, dy, y0, n);
+    const numbers = (n - 1) * band.pitch + plan.outWidth;
+    for (let k = 0; k < area; k += DOTS) {
+      const at = sums + ((<usize>k) << 4);
+      add_dots(places + ((<usize>k) << 2), band.results, numbers, at, min(DOTS, area - k));
     }
   }
 }
@@ -349,17 +362,37 @@ function dots(x: usize, y: usize, n: i32, to: usize): void {
   let s7 = s0;
   let s8 = s0;
   const end = (<usize>n) << 2;
-  for (let i: usize = 0; i < end; i += 16) {
+  // Twice: the second half shares its addresses with the first.
+  for (let i: usize = 0; i < end; i += 32) {
     const v = v128.load(y + i);
-    s0 = F32x4.fma(v, v128.load(x0 + i), s0);
-    s1 = F32x4.fma(v, v128.load(x1 + i), s1);
-    s2 = F32x4.fma(v, v128.load(x2 + i), s2);
-    s3 = F32x4.fma(v, v128.load(x3 + i), s3);
-    s4 = F32x4.fma(v, v128.load(x4 + i), s4);
-    s5 = F32x4.fma(v, v128.load(x5 + i), s5);
-    s6 = F32x4.fma(v, v128.load(x6 + i), s6);
-    s7 = F32x4.fma(v, v128.load(x7 + i), s7);
-    s8 = F32x4.fma(v, v128.load(x8 + i), s8);
+    const u = v128.load(y + i, 16);
+    const p0 = x0 + i;
+    s0 = F32x4.fma(v, v128.load(p0), s0);
+    s0 = F32x4.fma(u, v128.load(p0, 16), s0);
+    const p1 = x1 + i;
+    s1 = F32x4.fma(v, v128.load(p1), s1);
+    s1 = F32x4.fma(u, v128.load(p1, 16), s1);
+    const p2 = x2 + i;
+    s2 = F32x4.fma(v, v128.load(p2), s2);
+    s2 = F32x4.fma(u, v128.load(p2, 16), s2);
+    const p3 = x3 + i;
+    s3 = F32x4.fma(v, v128.load(p3), s3);
+    s3 = F32x4.fma(u, v128.load(p3, 16), s3);
+    const p4 = x4 + i;
+    s4 = F32x4.fma(v, v128.load(p4), s4);
+    s4 = F32x4.fma(u, v128.load(p4, 16), s4);
+    const p5 = x5 + i;
+    s5 = F32x4.fma(v, v128.load(p5), s5);
+    s5 = F32x4.fma(u, v128.load(p5, 16), s5);
+    const p6 = x6 + i;
+    s6 = F32x4.fma(v, v128.load(p6), s6);
+    s6 = F32x4.fma(u, v128.load(p6, 16), s6);
+    const p7 = x7 + i;
+    s7 = F32x4.fma(v, v128.load(p7), s7);
+    s7 = F32x4.fma(u, v128.load(p7, 16), s7);
+    const p8 = x8 + i;
+    s8 = F32x4.fma(v, v128.load(p8), s8);
+    s8 = F32x4.fma(u, v128.load(p8, 16), s8);
   }
   v128.store(to, s0);
   v128.store(to, s1, 16);

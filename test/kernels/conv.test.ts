@@ -190,6 +190,8 @@ for (const precision of ["strict", "fast"] as const) {
     check(7, of({ h: 6, w: 5, stride: [5, 6], kernel: [1, 1], padding: [0, 0] }));
     check(8, of({ h: 2, w: 150000, c: 1, o: 1, groups: 1 })); // three rows alone are too many
     check(9, of({ h: 6, w: 6, c: 2000, o: 1, groups: 1 })); // too many kernel elements
+    const many = { c: 90, o: 90, groups: 90, kernel: [7, 7], padding: [3, 3], n: 2 };
+    check(10, of({ ...many, h: 5, w: 4 })); // more kernel elements than are summed at a time
   });
 
   test("has images without channels, or no images", () => {
