@@ -90,7 +90,7 @@ function compileNative(): string[] {
   const folder = mkdtempSync(path.join(os.tmpdir(), "roadless-bench-"));
   process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
   const program = path.join(folder, "native");
-  const flags = ["-O3", "-march=native", "-ffast-math", "-std=gnu11"];
+  const flags = ["-O3", "-march=native", "-fno-math-errno", "-std=gnu11"];
   const { error, status, stderr } = spawnSync(
     "gcc",
     [...flags, "-o", program, "bench/engines/native.c", "-lm"],

@@ -1,5 +1,5 @@
 /*
- * Steps of Schedule-Free optimizers in C, as plain as a compiler likes them: gcc -O3 -march=native -ffast-math
+ * Steps of Schedule-Free optimizers in C, as plain as a compiler likes them: gcc -O3 -march=native -fno-math-errno
  * vectorises the loops and uses the widest instructions there are. One thread. The figures that the fused kernels
  * of roadless are held against.
  *
