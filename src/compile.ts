@@ -9,6 +9,7 @@ import { ValueError } from "./errors.ts";
 import { isTraced } from "./op.ts";
 import { currentScope, runScoped } from "./scope.ts";
 import { sameShape } from "./shape.ts";
+import type { Storage } from "./storage.ts";
 import { isRecording } from "./tape.ts";
 import { empty, Tensor } from "./tensor.ts";
 
@@ -49,7 +50,8 @@ const noAttrs: Attrs = {};
  *   among them, after `train()`, `eval()` or freezing, when parameters have moved (into another
  *   optimizer), and when gradients are there that were not, or the other way round. `captures` counts.
  * - While somebody observes operations (`setTracer`, debug level 2) and inside another compiled function this is `fn`.
- * - The memory of a captured step stays until `dispose()`; `memory()` counts it.
+ * - The memory of a captured step stays until `dispose()`, or until a step is captured anew when the modes
+ *   have changed or what it used from outside is gone; `memory()` counts it.
  *
  * @throws LifetimeError where the function reads a tensor (`itemSync()`), draws random numbers, uses a temporary
  *   from outside, or takes an optimizer step with a closure; ValueError for an argument that requires a
@@ -71,6 +73,7 @@ export function compile<Args extends readonly unknown[], Result>(
       return program.replay(tensors) as Result;
     }
     captures++;
+    discard(programs);
     const [made, result] = capture(fn, args);
     programs.push(made);
     if (programs.length > MOST_PROGRAMS) programs.shift()!.dispose();
@@ -82,6 +85,13 @@ export function compile<Args extends readonly unknown[], Result>(
   return Object.defineProperty(Object.assign(call, { dispose }), "captures", {
     get: () => captures,
   }) as Compiled<Args, Result>;
+}
+
+/** Gives back the memory of the steps that can never be made again. */
+function discard(programs: Captured[]): void {
+  for (let i = programs.length - 1; i >= 0; i--) {
+    if (programs[i].outlived()) programs.splice(i, 1)[0].dispose();
+  }
 }
 
 /** One captured run. */
@@ -96,6 +106,12 @@ class Captured {
   /** What the function returned, with tensors in the arena. */
   private readonly result: unknown;
   private readonly grads: Gradients;
+  // What the capture keeps in maps and sets, as lists: they are walked in every call.
+  private readonly outside: readonly Tensor[];
+  private readonly homes: readonly Storage[];
+  private readonly leaves: readonly Tensor[];
+  private readonly gradsBefore: readonly (Storage | null)[];
+  private readonly written: readonly Storage[];
 
   constructor(
     captured: Capture,
@@ -110,6 +126,25 @@ class Captured {
     this.slots = slots;
     this.result = result;
     this.grads = captured.gradients();
+    this.outside = [...captured.outside.keys()];
+    this.homes = [...captured.outside.values()];
+    this.leaves = [...captured.gradsBefore.keys()];
+    this.gradsBefore = [...captured.gradsBefore.values()];
+    this.written = [...captured.written];
+  }
+
+  /** Will it fit no arguments any more? Modes are numbered, what has moved does not come back. */
+  outlived(): boolean {
+    return this.modes !== modes() || !this.atHome();
+  }
+
+  /** Are the tensors from outside where they were? */
+  private atHome(): boolean {
+    const { outside, homes } = this;
+    for (let i = 0; i < outside.length; i++) {
+      if (outside[i].disposed || outside[i].storage !== homes[i]) return false;
+    }
+    return true;
   }
 
   /** Would the function do the same with these arguments? Collects their tensors. */
@@ -117,17 +152,18 @@ class Captured {
     if (this.modes !== modes() || this.recording !== isRecording()) return false;
     if (!matches(this.args, args, tensors)) return false;
     if (tensors.length === 0 && backendOf() !== this.capture.backend) return false;
-    for (const [x, storage] of this.capture.outside) {
-      if (x.disposed || x.storage !== storage) return false;
-    }
-    for (const [leaf, before] of this.capture.gradsBefore) {
-      if ((leaf.grad?.storage ?? null) !== before) return false;
+    if (!this.atHome()) return false;
+    const { leaves, gradsBefore } = this;
+    for (let i = 0; i < leaves.length; i++) {
+      const { grad } = leaves[i];
+      if ((grad === null ? null : grad.storage) !== gradsBefore[i]) return false;
     }
     return true;
   }
 
   replay(tensors: readonly Tensor[]): unknown {
-    const { backend, draws, steps, written } = this.capture;
+    const { written } = this;
+    const { backend, draws, steps } = this.capture;
     for (let i = 0; i < tensors.length; i++) {
       tensors[i].checkAlive("compile");
       backend.run(copy, [tensors[i]], [this.slots[i]], noAttrs);
@@ -135,7 +171,7 @@ class Captured {
     for (let i = 0; i < draws.length; i++) draws[i]();
     for (let i = 0; i < steps.length; i++) steps[i]();
     placeGradients(this.grads);
-    for (const storage of written) storage.version++;
+    for (let i = 0; i < written.length; i++) written[i].version++;
     return copied(this.result);
   }
 

@@ -243,6 +243,56 @@ test("other shapes, numbers, modes and parameters' homes are captured anew; old 
   release();
 });
 
+test("steps that can never be made again give their memory back when another is captured", () => {
+  const { layer, optimizer, loss, release } = linear();
+  optimizer.eval();
+  const extra: Tensor[] = [];
+  const step = compile((x: Tensor) => {
+    const sum = extra.reduce((total, c) => total.add(c), loss(x));
+    sum.backward();
+    return sum;
+  });
+  const zeroGrad = (): void => {
+    for (const p of layer.parameters()) {
+      p.grad?.dispose();
+      p.grad = null;
+    }
+  };
+  const bytesAfter = (change: () => void): number => {
+    change();
+    zeroGrad();
+    scope(() => void step(data(4)));
+    return memory().bytes;
+  };
+  const toggle = (): void => void (layer.training ? layer.eval() : layer.train());
+  const first = bytesAfter(toggle);
+  for (let i = 0; i < 5; i++) assert.is(bytesAfter(toggle), first, "modes");
+  assert.is(step.captures, 6);
+
+  // A constant that is disposed, and another in its place.
+  const replace = (): void => {
+    extra.pop()?.dispose();
+    extra.push(rl.keep(rl.ones([])));
+  };
+  const second = bytesAfter(replace);
+  for (let i = 0; i < 3; i++) assert.is(bytesAfter(replace), second, "constants");
+
+  // Parameters that move to the next optimizer.
+  const moved: optim.Optimizer[] = [];
+  const move = (): void => {
+    moved.pop()?.dispose();
+    moved.push(new optim.SGD(layer.parameters(), { lr: 0.1 }));
+  };
+  optimizer.dispose();
+  const third = bytesAfter(move);
+  for (let i = 0; i < 3; i++) assert.is(bytesAfter(move), third, "parameters");
+
+  moved.pop()!.dispose();
+  step.dispose();
+  extra.pop()!.dispose();
+  release();
+});
+
 test("arguments and results may be arrays and objects; results are copies", () => {
   const swap = compile(({ a, b }: { a: Tensor; b: Tensor }, [c]: readonly Tensor[]) => ({
     sums: [a.add(c), b.add(c)],

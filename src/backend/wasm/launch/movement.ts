@@ -21,7 +21,7 @@ function copyInto(rt: Runtime, x: View, y: View): void {
   const bytes = bytesOf(y.dtype);
   const args = [rt.pointer(x), rt.pointer(y)];
   if (isContiguous(x.shape, x.strides) && isContiguous(y.shape, y.strides)) {
-    rt.parallel(`copy_${bytes}`, y.size, GRAIN * 4, args);
+    rt.parallel(bytes === 4 ? "copy_4" : "copy_1", y.size, GRAIN * 4, args);
     return;
   }
   const layout = collapse(y.shape, [x.strides, y.strides]);
