@@ -37,6 +37,44 @@ export function secondMoment(
   }
 }
 
+/** The same, and roots = √(v·invBias2) + eps: square roots hide behind the rest of this loop. */
+export function secondMomentRoots(
+  v: usize,
+  roots: usize,
+  grad: usize,
+  beta2: f32,
+  oneMinusBeta2: f32,
+  invBias2: f32,
+  eps: f32,
+  tinyV: f32,
+  tinyG: f32,
+  i: usize,
+  stop: usize,
+): void {
+  const beta2s = f32x4.splat(beta2);
+  const oneMinusBeta2s = f32x4.splat(oneMinusBeta2);
+  const invBias2s = f32x4.splat(invBias2);
+  const epsilons = f32x4.splat(eps);
+  const tinyVs = f32x4.splat(tinyV);
+  const tinyGs = f32x4.splat(tinyG);
+  const body = i + ((stop - i) & ~15);
+  for (; i < body; i += 16) {
+    let g = v128.load(grad + i);
+    g = v128.andnot(g, f32x4.lt(f32x4.abs(g), tinyGs));
+    const sum = f32x4.add(
+      f32x4.mul(beta2s, v128.load(v + i)),
+      f32x4.mul(f32x4.mul(oneMinusBeta2s, g), g),
+    );
+    const vi = v128.andnot(sum, f32x4.lt(sum, tinyVs));
+    v128.store(v + i, vi);
+    v128.store(roots + i, f32x4.add(f32x4.sqrt(f32x4.mul(vi, invBias2s)), epsilons));
+  }
+  secondMoment(v, grad, beta2, oneMinusBeta2, tinyV, tinyG, i, stop);
+  for (; i < stop; i += 4) {
+    store<f32>(roots + i, sqrt<f32>(load<f32>(v + i) * invBias2) + eps);
+  }
+}
+
 /** m = momentum·m + (1 − momentum) g */
 export function firstMoment(
   m: usize,
