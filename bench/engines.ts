@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
+import { buildSync } from "esbuild";
 import { Cannot, Client } from "./client.ts";
 import type { Options } from "./options.ts";
 
@@ -57,9 +58,10 @@ export class Engine {
 
 export function findEngines({ threads, precisions, peers, python }: Options): Engine[] {
   const script = (name: string, ...args: string[]) => {
-    return () => [process.execPath, "--import", "tsx", `bench/engines/${name}.ts`, ...args];
+    return () => [process.execPath, bundled(name), ...args];
   };
-  const engines = [new Engine("machine", "machine", script("machine"))];
+  const machine = [process.execPath, "--import", "tsx", "bench/engines/machine.ts"];
+  const engines = [new Engine("machine", "machine", () => machine)];
   for (const count of threads) {
     for (const precision of precisions) {
       const command = script("roadless", precision, String(count));
@@ -67,7 +69,9 @@ export function findEngines({ threads, precisions, peers, python }: Options): En
       engines.push(new Engine(`${precision} ${count}`, "roadless", command, kind));
     }
   }
-  engines.push(new Engine("gcc", "gcc", compileNative));
+  for (const [name, flags] of Object.entries(compilers)) {
+    engines.push(new Engine(name, "gcc", () => compileNative(flags)));
+  }
   if (!peers) return engines;
   engines.push(new Engine("pytorch", "pytorch", () => pytorch(python, Math.max(...threads))));
   engines.push(new Engine("jax-js", "jax-js", script("jax")));
@@ -86,17 +90,37 @@ function pytorch(chosen: string, threads: number): string[] {
   throw new Cannot(`no torch in ${candidates.join(", ")}`);
 }
 
-function compileNative(): string[] {
+/** Beside 128 bits as WebAssembly has them, everything that the processor has. */
+const compilers: Readonly<Record<string, readonly string[]>> = {
+  "gcc -O3": ["-O3", "-fno-math-errno"],
+  native: ["-O3", "-march=native", "-fno-math-errno"],
+};
+
+function compileNative(flags: readonly string[]): string[] {
   const folder = mkdtempSync(path.join(os.tmpdir(), "roadless-bench-"));
   process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
   const program = path.join(folder, "native");
-  const flags = ["-O3", "-march=native", "-fno-math-errno", "-std=gnu11"];
   const { error, status, stderr } = spawnSync(
     "gcc",
-    [...flags, "-o", program, "bench/engines/native.c", "-lm"],
+    [...flags, "-std=gnu11", "-o", program, "bench/engines/native.c", "-lm"],
     { encoding: "utf8" },
   );
   if (error) throw new Cannot("no gcc");
   if (status !== 0) throw new Cannot(`gcc: ${stderr.trim().split("\n")[0]}`);
   return [program];
+}
+
+/** An engine's program in JavaScript: Node runs it as users run theirs, without a compiler in the process. */
+function bundled(name: string): string {
+  const outfile = `bench/engines/.built/${name}.mjs`;
+  buildSync({
+    entryPoints: [`bench/engines/${name}.ts`],
+    outfile,
+    bundle: true,
+    packages: "external",
+    platform: "node",
+    format: "esm",
+    target: "node20",
+  });
+  return outfile;
 }

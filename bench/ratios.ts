@@ -5,7 +5,8 @@ import type { Cell, Ratio, Result, Row, Unit } from "./row.ts";
 
 const peers: Record<string, string> = {
   pytorch: "× PyTorch",
-  gcc: "× gcc -O3",
+  "gcc -O3": "× gcc -O3",
+  native: "× gcc native",
   "jax-js": "× jax-js",
   tfjs: "× tfjs",
 };

@@ -1,7 +1,7 @@
 /*
- * Steps of Schedule-Free optimizers in C, as plain as a compiler likes them: gcc -O3 -march=native -fno-math-errno
- * vectorises the loops and uses the widest instructions there are. One thread. The figures that the fused kernels
- * of roadless are held against.
+ * Steps of Schedule-Free optimizers in C, as plain as a compiler likes them: gcc -O3 -fno-math-errno vectorises
+ * the loops, with -march=native in the widest instructions there are. One thread. The figures that the fused
+ * kernels of roadless are held against.
  *
  * Speaks the protocol of engines/serve.ts: a request per line on stdin, answers that begin with "@".
  */
