@@ -4,40 +4,22 @@
  */
 import type { DeviceName } from "../../src/index.ts";
 import type { JsonNumber, JsonNumbers } from "../../src/vectors/format.ts";
-import type {
-  Observed,
-  OptimizerEvent,
-  OptimizerRunSpec,
-  PerParameter,
-} from "../../src/vectors/optimizer-run.ts";
+import type { OptimizerCase } from "../../src/vectors/optimizer-record.ts";
+import type { Observed, PerParameter } from "../../src/vectors/optimizer-run.ts";
 import { runOptimizer } from "../../src/vectors/optimizer-run.ts";
 import type { Outcome } from "./compare.ts";
 import { attempt } from "./compare.ts";
 
-export interface PlayedEvent extends OptimizerEvent {
-  readonly expect: {
-    readonly loss?: JsonNumber;
-    readonly y?: PerParameter<JsonNumbers>;
-    readonly grads_at_y?: PerParameter<JsonNumbers | null>;
-    readonly params: PerParameter<JsonNumbers>;
-    readonly state: PerParameter<Readonly<Record<string, JsonNumbers | JsonNumber>>>;
-    readonly groups: readonly Readonly<Record<string, JsonNumber>>[];
-    readonly train_mode?: boolean;
-  };
-}
-
-export interface OptimCase extends OptimizerRunSpec {
-  readonly events: readonly PlayedEvent[];
-}
+type PlayedEvent = OptimizerCase["events"][number];
 
 export interface OptimFile {
   readonly file: string;
   readonly class_defaults?: Readonly<Record<string, unknown>>;
-  readonly cases: readonly OptimCase[];
+  readonly cases: readonly OptimizerCase[];
 }
 
 /** golden/README §5: closures feed errors back into the gradient, which float32 shows. */
-function tolerance({ class: name, dtype, problem }: OptimCase): number {
+function tolerance({ class: name, dtype, problem }: OptimizerCase): number {
   if (dtype === "float64") return name.startsWith("RAdamScheduleFree") ? 1e-9 : 1e-12;
   if (problem !== undefined) return 3e-4;
   return name.startsWith("AdamC") ? 3e-5 : 1e-5;
@@ -47,7 +29,7 @@ function tolerance({ class: name, dtype, problem }: OptimCase): number {
  * Plays one case on a device. The device must have the case's dtype: float64 exists on the
  * reference, float32 on all.
  */
-export function playOptimCase(played: OptimCase, device: DeviceName): Outcome {
+export function playOptimCase(played: OptimizerCase, device: DeviceName): Outcome {
   return attempt(() => {
     const check = new Check(tolerance(played));
     runOptimizer(played, played.events, device, (observed, i) => {

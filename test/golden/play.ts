@@ -9,7 +9,7 @@ import type { OperationCase } from "../../src/vectors/operation-run.ts";
 import type { Outcome } from "./compare.ts";
 import { attempt, deviceFor } from "./compare.ts";
 import { playOpCase } from "./ops.ts";
-import type { OptimCase } from "./optim.ts";
+import type { OptimizerCase } from "../../src/vectors/optimizer-record.ts";
 import { playOptimCase } from "./optim.ts";
 import type { SchedulerCase } from "./schedulers.ts";
 import { playSchedulerCase } from "./schedulers.ts";
@@ -75,14 +75,14 @@ export function* playFile(golden: GoldenFile, options: PlayOptions = {}): Genera
     }
     return;
   }
-  for (const played of golden.cases as (OperationCase | OptimCase)[]) {
+  for (const played of golden.cases as (OperationCase | OptimizerCase)[]) {
     const { name: label, dtype = "float64" } = played;
     const device = wanted(dtype);
     if (device === null || !chosen(label)) continue;
     const outcome = attempt((): Outcome => {
       if (family === "ops") return playOpCase(name, played as OperationCase, device);
       if (family === "optim" && "events" in played && "groups" in played) {
-        return playOptimCase(played as OptimCase, device);
+        return playOptimCase(played as OptimizerCase, device);
       }
       if (family === "optim" && "base_lr" in played) {
         return playSchedulerCase(played as unknown as SchedulerCase);

@@ -1,7 +1,8 @@
 import fs from "node:fs";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import type { OptimCase, OptimFile } from "../golden/optim.ts";
+import type { OptimizerCase } from "../../src/vectors/optimizer-record.ts";
+import type { OptimFile } from "../golden/optim.ts";
 import { playOptimCase } from "../golden/optim.ts";
 
 const golden = suite("optim golden");
@@ -37,7 +38,7 @@ const read = (name: string) =>
   JSON.parse(fs.readFileSync(new URL(`${name}.json`, folder), "utf8")) as File;
 
 /** A case of one parameter in which nothing happens. */
-const nothing: OptimCase = {
+const nothing: OptimizerCase = {
   name: "nothing/float64",
   class: "",
   dtype: "float64",
@@ -66,7 +67,7 @@ golden("constructors refuse what upstream's refuse, but for momentum 0 and 1", (
   for (const name of classes) {
     for (const { options, raises } of read(name).constructor_checks ?? []) {
       if (!raises || options.momentum === 0 || options.momentum === 1) continue;
-      const play: OptimCase = { ...nothing, class: name, options };
+      const play: OptimizerCase = { ...nothing, class: name, options };
       const result = playOptimCase(play, "reference");
       assert.is(result.status, "failed");
       assert.match(result.message ?? "", /ValueError: .*; expected a/);
@@ -75,7 +76,7 @@ golden("constructors refuse what upstream's refuse, but for momentum 0 and 1", (
 });
 
 golden("a class that does not exist is unsupported by name", () => {
-  const unknown: OptimCase = { ...nothing, class: "NoSuchOptimizer" };
+  const unknown: OptimizerCase = { ...nothing, class: "NoSuchOptimizer" };
   const result = playOptimCase(unknown, "reference");
   assert.is(result.status, "unsupported");
   assert.match(result.message ?? "", "NoSuchOptimizer");
