@@ -1,6 +1,7 @@
 /**
  * Runs suites in headless Chromium, in a cross-origin isolated page: `node --import tsx
- * test/portable/browser.ts`. Without Chromium it says so and stops; in CI (CI=true) that is a failure.
+ * test/portable/browser.ts [--webgpu]`, with --webgpu those of that device, on SwiftShader. Without Chromium it says
+ * so and stops; in CI (CI=true) that is a failure.
  */
 import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
@@ -11,7 +12,8 @@ import path from "node:path";
 import type { Outcome } from "./report.ts";
 import { bundleSuites, show } from "./report.ts";
 
-const timeoutSeconds = 180;
+const timeoutSeconds = 400;
+const webgpu = process.argv[2] === "--webgpu";
 const candidates = ["chromium", "chromium-browser", "google-chrome"];
 
 function findBrowser(): string | undefined {
@@ -54,7 +56,7 @@ async function play(browser: string, script: string): Promise<Outcome> {
     [
       "--headless",
       "--no-sandbox",
-      "--disable-gpu",
+      webgpu ? "--enable-unsafe-webgpu" : "--disable-gpu",
       "--disable-quic",
       "--no-first-run",
       "--disable-background-networking",
@@ -97,8 +99,8 @@ async function main(): Promise<number> {
     console.log(`skipped: ${text}`);
     return 0;
   }
-  const report = await play(browser, await bundleSuites());
-  if (!("broken" in report) && !report.isolated) {
+  const report = await play(browser, await bundleSuites(webgpu ? "webgpu" : "suites"));
+  if (!webgpu && !("broken" in report) && !report.isolated) {
     report.failures.push("the page is not isolated, so threads were not tested");
   }
   return show("Chromium", report);

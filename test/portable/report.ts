@@ -1,10 +1,10 @@
-/** What suites.ts reports, and what browser.ts and runtime.ts share. */
+/** What play.ts reports, and what browser.ts and runtime.ts share. */
 import { build } from "esbuild";
 
 export interface Report {
   isolated: boolean;
-  threads: number;
-  precision: string;
+  /** What the tests ran on, in words. */
+  device: string;
   passed: number;
   skipped: string[];
   failures: string[];
@@ -13,10 +13,13 @@ export interface Report {
 /** `broken`: the suites did not come to their end. */
 export type Outcome = Report | { broken: string };
 
-/** suites.ts and all it imports, as one module. */
-export async function bundleSuites(): Promise<string> {
+/** The suites of the processor (suites.ts), or of device "webgpu" (webgpu.ts). */
+export type Suites = "suites" | "webgpu";
+
+/** The suites and all they import, as one module. */
+export async function bundleSuites(suites: Suites): Promise<string> {
   const { outputFiles } = await build({
-    entryPoints: ["test/portable/suites.ts"],
+    entryPoints: [`test/portable/${suites}.ts`],
     bundle: true,
     format: "esm",
     target: "es2022",
@@ -34,8 +37,8 @@ export function show(where: string, outcome: Outcome): number {
     console.error(`${where}: ${outcome.broken}`);
     return 1;
   }
-  const { threads, precision, passed, skipped, failures } = outcome;
-  console.log(`${where}: ${threads} threads, ${precision}`);
+  const { device, passed, skipped, failures } = outcome;
+  console.log(`${where}: ${device}`);
   for (const text of skipped) console.log(`  skipped: ${text}`);
   for (const text of failures) console.log(`  FAIL ${text}`);
   console.log(`${passed} passed, ${failures.length} failed`);

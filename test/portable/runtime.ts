@@ -1,6 +1,7 @@
 /**
- * Runs the suites in another JavaScript runtime: `node --import tsx test/portable/runtime.ts NAME
- * COMMAND…`, for example `Deno deno run`. The bundle's path is added to the command.
+ * Runs the suites in another JavaScript runtime: `node --import tsx test/portable/runtime.ts [--webgpu] NAME
+ * COMMAND…`, for example `Deno deno run`. The bundle's path is added to the command. With --webgpu they are those
+ * of that device.
  */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -9,17 +10,24 @@ import path from "node:path";
 import type { Outcome } from "./report.ts";
 import { bundleSuites, show } from "./report.ts";
 
+const timeoutSeconds = 400;
+
 async function main(): Promise<number> {
-  const [name, command, ...args] = process.argv.slice(2);
+  const given = process.argv.slice(2);
+  const webgpu = given[0] === "--webgpu";
+  const [name, command, ...args] = webgpu ? given.slice(1) : given;
   if (command === undefined) {
-    console.error("usage: runtime.ts NAME COMMAND…");
+    console.error("usage: runtime.ts [--webgpu] NAME COMMAND…");
     return 2;
   }
   const folder = mkdtempSync(path.join(os.tmpdir(), "roadless-runtime-"));
   try {
     const file = path.join(folder, "suites.mjs");
-    writeFileSync(file, await bundleSuites());
-    const result = spawnSync(command, [...args, file], { encoding: "utf8", timeout: 180_000 });
+    writeFileSync(file, await bundleSuites(webgpu ? "webgpu" : "suites"));
+    const result = spawnSync(command, [...args, file], {
+      encoding: "utf8",
+      timeout: timeoutSeconds * 1000,
+    });
     const line = result.stdout?.split("\n").find((text) => text.startsWith("REPORT "));
     const outcome: Outcome = line
       ? (JSON.parse(line.slice("REPORT ".length)) as Outcome)

@@ -6,12 +6,15 @@ const packagePath = "ROADLESS_WEBGPU";
 /** Set where an adapter must be there: without one, tests fail instead of being skipped. */
 const required = "ROADLESS_WEBGPU_REQUIRED";
 
+/** Pages have none. */
+const environment = (globalThis as { process?: typeof process }).process?.env ?? {};
+
 let running = false;
 
 /** Starts a new device in place of the last one; why there is none, or null. */
 export async function startWebGpu(): Promise<string | null> {
   stopWebGpu();
-  const path = process.env[packagePath];
+  const path = environment[packagePath];
   try {
     if (path === undefined) await rl.init({ device: "webgpu" });
     else {
@@ -21,7 +24,7 @@ export async function startWebGpu(): Promise<string | null> {
     running = true;
     return null;
   } catch (error) {
-    if (process.env[required] !== undefined) throw error;
+    if (environment[required] !== undefined) throw error;
     return String(error);
   } finally {
     await rl.init({ device: "cpu" });
@@ -35,3 +38,6 @@ export function stopWebGpu(): void {
 
 /** Why there is no device "webgpu". The default device stays "cpu"; suites start one of their own. */
 export const unavailable: string | null = await startWebGpu();
+
+/** What the GPU calls itself. */
+export const adapter: string = unavailable ?? rl.backend("webgpu").capabilities().adapter ?? "";

@@ -1,0 +1,16 @@
+/** The suites of device "webgpu", on the platform's own GPU: in a page, or in Deno. */
+import { playFiles } from "./play.ts";
+
+await playFiles(
+  {
+    "webgpu/ops.test.ts": () => import("../webgpu/ops.test.ts"),
+    "webgpu/backend.test.ts": () => import("../webgpu/backend.test.ts"),
+  },
+  async () => {
+    const { init } = await import("../../src/index.ts");
+    await init({ device: "cpu" }); // pages may not compile synchronously
+    const { adapter, unavailable } = await import("../webgpu/gpu.ts");
+    if (unavailable !== null) throw new Error(unavailable);
+    return `webgpu on ${adapter}`;
+  },
+);
