@@ -1,4 +1,4 @@
-/** Strided views as kernels want them, on any device: dimensions merged or grouped around one. */
+/** How arrays lie, on any device: strided views with dimensions merged or grouped around one; steps of sequences. */
 import type { Shape, Strides } from "../shape.ts";
 import { broadcastStrides } from "../shape.ts";
 import type { View } from "./backend.ts";
@@ -50,4 +50,15 @@ export function around(
   for (let d = 0; d < dim; d++) outer *= x.shape[d];
   for (let d = dim + 1; d < x.shape.length; d++) inner *= x.shape[d];
   return { outer, n: x.shape[dim], inner };
+}
+
+/** The step that is the i-th to run, and the places of the states before and after it. */
+export function stepAt(
+  i: number,
+  time: number,
+  reverse: boolean,
+): { at: number; before: number; after: number } {
+  return reverse
+    ? { at: time - 1 - i, before: time - i, after: time - 1 - i }
+    : { at: i, before: i, after: i + 1 };
 }

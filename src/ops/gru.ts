@@ -1,5 +1,6 @@
 /** Gated recurrent units. */
 import type { NdArray } from "../backend/backend.ts";
+import { stepAt } from "../backend/layout.ts";
 import { sigmoid, tanh } from "../elementary/index.ts";
 import { defineOp, run, runAll } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
@@ -14,7 +15,6 @@ import {
   outputsOf,
   startsOf,
   statesShape,
-  stepAt,
   weightGrad,
 } from "./recurrent.ts";
 

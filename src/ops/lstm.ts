@@ -1,5 +1,6 @@
 /** Long short-term memory, with and without a projection. */
 import type { NdArray } from "../backend/backend.ts";
+import { stepAt } from "../backend/layout.ts";
 import { sigmoid, tanh } from "../elementary/index.ts";
 import { defineOp, run, runAll } from "../op.ts";
 import { sizeOf } from "../shape.ts";
@@ -22,7 +23,6 @@ import {
   outputsOf,
   startsOf,
   statesShape,
-  stepAt,
   weightGrad,
 } from "./recurrent.ts";
 

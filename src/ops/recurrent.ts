@@ -135,17 +135,6 @@ export function weightGrad(dy: Tensor, x: Tensor): Tensor {
   return matmul(transpose(flat(dy), 0, 1), flat(x));
 }
 
-/** The step that is the i-th to run, and the places of the states before and after it. */
-export function stepAt(
-  i: number,
-  time: number,
-  reverse: boolean,
-): { at: number; before: number; after: number } {
-  return reverse
-    ? { at: time - 1 - i, before: time - i, after: time - 1 - i }
-    : { at: i, before: i, after: i + 1 };
-}
-
 /** The biases of inputs and states, which always meet in a sum. */
 export function bothBiases({ biasIh, biasHh }: RecurrentWeights): Tensor | null {
   if (biasIh && biasHh) return add(biasIh, biasHh);

@@ -11,9 +11,6 @@ const looks = /can only be read asynchronously/;
 export const notYet: Readonly<Record<string, RegExp>> = {
   attention: kind("attention"),
   attentionMasked: kind("attention"),
-  rnnSequence: kind("rnnSequence"),
-  lstmSequence: kind("lstmSequence"),
-  gruSequence: kind("gruSequence"),
   nonzero: looks,
   takeRows: looks,
 };

@@ -10,6 +10,8 @@ import { matmulLaunchers } from "./matmul.ts";
 import { cast, concat, copy, fill } from "./movement.ts";
 import { optimLaunchers } from "./optim.ts";
 import { poolLaunchers } from "./pool.ts";
+import { recurrentLaunchers } from "./recurrent.ts";
+import { recurrentGradLaunchers } from "./recurrent-grad.ts";
 import { argreduce, reduce } from "./reduce.ts";
 import { resample } from "./resample.ts";
 import { crossEntropy, crossEntropyGrad, softmax, softmaxGrad } from "./softmax.ts";
@@ -40,5 +42,7 @@ export const launchers: Readonly<Record<string, Launcher>> = {
   ...convLaunchers,
   ...poolLaunchers,
   ...indexingLaunchers,
+  ...recurrentLaunchers,
+  ...recurrentGradLaunchers,
   ...optimLaunchers,
 };

@@ -8,7 +8,7 @@ import { placesOf } from "./places.ts";
 export const copy: Launcher = (rt, _kernel, [x], [y]) => copyInto(rt, x, y);
 
 /** y = x, any strides on both sides, converted where the dtypes differ. */
-function copyInto(rt: Runtime, x: View, y: View): void {
+export function copyInto(rt: Runtime, x: View, y: View): void {
   const places = placesOf(y.shape, { x: x.strides, y: y.strides });
   rt.run({
     key: `copy ${places.key}`,

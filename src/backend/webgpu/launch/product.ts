@@ -37,6 +37,8 @@ export interface Product {
   /** An expression that is added. */
   readonly bias?: string;
   readonly activation?: Activation | null;
+  /** In place of an activation: what is stored, an expression of `value`, `row` and `column`. */
+  readonly finish?: string;
 }
 
 export interface Activation {
@@ -89,7 +91,8 @@ function body(product: Product): string {
       ? `let depth = e % ${DEPTH}u; let ${across} = e / ${DEPTH}u;`
       : `let ${across} = e % ${TILE}u; let depth = e / ${TILE}u;`;
   const { activation = null } = product;
-  const finish = activation === null ? "value" : activations[activation.activation];
+  const plain = product.finish ?? "value";
+  const finish = activation === null ? plain : activations[activation.activation];
   return `  let batch = group / (p.rowTiles * p.columnTiles);
   let first_row = ((group / p.columnTiles) % p.rowTiles) * ${TILE}u;
   let first_column = (group % p.columnTiles) * ${TILE}u;
