@@ -64,6 +64,7 @@ export { batchNorm } from "./ops/batch-norm.ts";
 export type { Dims, ReduceOptions } from "./ops/broadcast.ts";
 export { expand, reshape, sum } from "./ops/broadcast.ts";
 export type { Operand } from "./ops/common.ts";
+export * from "./ops/by-value.ts";
 export { cast } from "./ops/common.ts";
 export type { Conv1dOptions, ConvOptions, Pair } from "./ops/conv.ts";
 export { conv1d, conv2d } from "./ops/conv.ts";
@@ -83,15 +84,7 @@ export type { GroupNormOptions, LayerNormOptions, RmsNormOptions } from "./ops/l
 export { groupNorm, layerNorm, rmsNorm } from "./ops/layer-norm.ts";
 export type { EmbeddingOptions } from "./ops/embedding.ts";
 export { embedding } from "./ops/embedding.ts";
-export {
-  gather,
-  indexAdd,
-  indexSelect,
-  maskedSelect,
-  nonzero,
-  oneHot,
-  scatterAdd,
-} from "./ops/indexing.ts";
+export { gather, indexAdd, indexSelect, scatterAdd } from "./ops/indexing.ts";
 export * from "./ops/loss.ts";
 export type { LossOptions, Reduction } from "./ops/loss-common.ts";
 export * from "./ops/loss-probability.ts";

@@ -9,6 +9,7 @@ import { expand, reshape, sum } from "./ops/broadcast.ts";
 import type { Operand } from "./ops/common.ts";
 import { cast } from "./ops/common.ts";
 import * as arithmetic from "./ops/arithmetic.ts";
+import * as byValue from "./ops/by-value.ts";
 import * as compare from "./ops/compare.ts";
 import * as math from "./ops/math.ts";
 import { matmul } from "./ops/matmul.ts";
@@ -121,7 +122,9 @@ export interface TensorMethods {
   scatter(dim: number, index: Tensor, src: Tensor | number): Tensor;
   scatterAdd(dim: number, index: Tensor, src: Tensor): Tensor;
   maskedSelect(mask: Tensor): Tensor;
+  maskedSelectAsync(mask: Tensor): Promise<Tensor>;
   nonzero(): Tensor;
+  nonzeroAsync(): Promise<Tensor>;
   flip(dims: Dims): Tensor;
   roll(shifts: Dims, dims?: Dims): Tensor;
   tile(repeats: readonly number[]): Tensor;
@@ -250,8 +253,10 @@ const methods: Record<keyof TensorMethods, (x: Tensor, ...rest: never[]) => unkn
   gather: indexing.gather,
   scatter,
   scatterAdd: indexing.scatterAdd,
-  maskedSelect: indexing.maskedSelect,
-  nonzero: indexing.nonzero,
+  maskedSelect: byValue.maskedSelect,
+  maskedSelectAsync: byValue.maskedSelectAsync,
+  nonzero: byValue.nonzero,
+  nonzeroAsync: byValue.nonzeroAsync,
   flip: rearrange.flip,
   roll: rearrange.roll,
   tile: rearrange.tile,

@@ -322,6 +322,14 @@ export function checkDType(op: string, tensor: Tensor, expected: readonly DType[
   );
 }
 
+/** Throws BackendError where results cannot be read at once; `instead` is what to call there. */
+export function checkSyncReads(op: string, x: Tensor, instead: string): void {
+  if (x.backend.capabilities().syncReads) return;
+  throw new BackendError(
+    `${op}: reads values, which device "${x.device}" gives asynchronously; use ${instead}`,
+  );
+}
+
 export function isFloat(dtype: DType): boolean {
   return dtype === "float32" || dtype === "float64";
 }

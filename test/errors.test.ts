@@ -789,6 +789,12 @@ const cases: [what: string, kind: Kind, f: () => unknown, message: string][] = [
     'upsample: alignCorners is true with mode "nearest-exact"; it needs mode "linear", "bilinear" or "bicubic"',
   ],
   [
+    "batchNorm momentum",
+    rl.ShapeError,
+    () => rl.batchNorm(ones([2, 1]), { momentum: ones([1]) }),
+    "batchNorm: momentum is ones float32 [1]; expected a number, or a 0-dimensional tensor",
+  ],
+  [
     "maxUnpool2d",
     rl.ShapeError,
     () => rl.maxUnpool2d(ones([1, 1, 2, 2]), rl.zeros([1, 1, 2, 3], { dtype: "int32" }), 2),

@@ -35,6 +35,7 @@ const given = (): Record<string, readonly unknown[]> => {
     scatter: [0, index, 7],
     scatterAdd: [0, index, other],
     maskedSelect: [mask],
+    maskedSelectAsync: [mask],
     flip: [1],
     roll: [1, 0],
     tile: [[2, 1]],
@@ -75,16 +76,19 @@ methods("there are as many as there should be", () => {
 });
 
 for (const name of names) {
-  methods(`${name} is the function`, () => {
-    scope(() => {
+  methods(`${name} is the function`, async () => {
+    const open = scope();
+    try {
       const x = tensor([
         [0.5, -0.25, 0.75],
         [1, 0.125, -1],
       ]);
       const rest = given()[name] ?? [];
       const method = x as unknown as Record<string, (...rest: readonly unknown[]) => unknown>;
-      assert.equal(plain(method[name](...rest)), plain(functions[name](x, ...rest)));
-    });
+      assert.equal(plain(await method[name](...rest)), plain(await functions[name](x, ...rest)));
+    } finally {
+      open.unwind();
+    }
   });
 }
 

@@ -2,12 +2,18 @@
  * Batch normalisation layers, and their statistics under Schedule-Free learning: what training gathers
  * belongs to y, what is evaluated is x.
  */
+import type { Kernel } from "../backend/backend.ts";
+import { accumulate, copy } from "../autograd.ts";
 import { live } from "../capture.ts";
 import { warnOnce } from "../debug.ts";
 import { LifetimeError, ShapeError, ValueError } from "../errors.ts";
+import { runInPlace } from "../op.ts";
+import { add, div, mul, sub } from "../ops/arithmetic.ts";
 import type { BatchStatistics } from "../ops/batch-norm.ts";
 import { batchNorm, batchStatistics } from "../ops/batch-norm.ts";
+import { cast } from "../ops/common.ts";
 import { ones, zeros } from "../ops/creation.ts";
+import { square } from "../ops/math.ts";
 import { isRecomputing } from "../recompute.ts";
 import { noGrad } from "../tape.ts";
 import { Tensor } from "../tensor.ts";
@@ -25,6 +31,16 @@ export interface BatchNormLayerOptions extends Pick<LayerOptions, "device" | "dt
   /** Keep running statistics for evaluation; otherwise every batch's own are used. Default true. */
   trackRunningStats?: boolean;
 }
+
+/** x += value in place: a counter goes on where it is, as reading it would hold up a GPU. */
+const countKernel: Kernel = {
+  name: "countInPlace",
+  kind: "map",
+  wasm: "add_scalar",
+  wgsl: "x + value",
+  params: ["value"],
+  reference: (x: number, value: number) => x + value,
+};
 
 /** What the numbered layers share; names of parameters and buffers are PyTorch's. */
 abstract class BatchNorm extends Module {
@@ -81,21 +97,19 @@ abstract class BatchNorm extends Module {
     }
     // Inside checkpoint(fn) a batch passes twice, and counts once.
     if (training && isRecomputing()) return batchNorm(x, { weight, bias, eps, training });
-    let momentum = this.momentum ?? 0;
+    let momentum: number | Tensor = this.momentum ?? 0;
     if (!training) this.warnInEval();
     else if (numBatchesTracked !== null) {
-      if (this.momentum !== null) live(() => this.count(numBatchesTracked));
-      else momentum = 1 / this.count(numBatchesTracked);
+      live(() => this.count(numBatchesTracked));
+      if (this.momentum === null) momentum = div(1, cast(numBatchesTracked, x.dtype));
     }
     const { runningMean, runningVar } = this;
     return batchNorm(x, { runningMean, runningVar, weight, bias, eps, training, momentum });
   }
 
-  private count(numBatchesTracked: Tensor): number {
-    const batches = numBatchesTracked.itemSync() + 1;
-    numBatchesTracked.copyFrom([batches]);
+  private count(numBatchesTracked: Tensor): void {
+    runInPlace(countKernel, [numBatchesTracked], [numBatchesTracked], { value: 1 });
     this.gatheredAt = this.weight?.sequence ?? null;
-    return batches;
   }
 
   /** Throws ShapeError unless the layer takes inputs of this shape. */
@@ -113,9 +127,9 @@ abstract class BatchNorm extends Module {
   }
 
   /** Sets running statistics that belong to the parameters as they are. `variance`: unbiased. */
-  setStatistics(mean: ArrayLike<number>, variance: ArrayLike<number>, batches: number): void {
-    this.runningMean?.copyFrom(mean);
-    this.runningVar?.copyFrom(variance);
+  setStatistics(mean: Tensor, variance: Tensor, batches: number): void {
+    if (this.runningMean !== null) runInPlace(copy, [mean], [this.runningMean], {});
+    if (this.runningVar !== null) runInPlace(copy, [variance], [this.runningVar], {});
     this.numBatchesTracked?.copyFrom([batches]);
     this.gatheredAt = this.weight?.sequence ?? null;
   }
@@ -165,34 +179,35 @@ export class BatchNorm2d extends BatchNorm {
   }
 }
 
-/** Mean and sum of squared deviations per channel of all values so far (Chan et al. 1983). */
+/** Mean and sum of squared deviations per channel of all values so far (Chan et al. 1983), on the layer's device. */
 class Pooled {
   n = 0;
   batches = 0;
-  private readonly mean: Float64Array;
-  private readonly squares: Float64Array;
+  private readonly mean: Tensor;
+  private readonly squares: Tensor;
 
-  constructor(channels: number) {
-    this.mean = new Float64Array(channels);
-    this.squares = new Float64Array(channels);
+  constructor({ shape, dtype, device }: Tensor) {
+    this.mean = buffer(zeros(shape, { dtype, device }));
+    this.squares = buffer(zeros(shape, { dtype, device }));
   }
 
-  add(batch: BatchStatistics): void {
-    const mean = batch.mean.dataSync();
-    const variance = batch.variance.dataSync();
-    const n = this.n + batch.n;
-    for (let c = 0; c < mean.length; c++) {
-      const shift = mean[c] - this.mean[c];
-      this.mean[c] += (shift * batch.n) / n;
-      this.squares[c] += variance[c] * batch.n + (shift * shift * this.n * batch.n) / n;
-    }
+  add({ mean, variance, n: added }: BatchStatistics): void {
+    const n = this.n + added;
+    const shift = sub(mean, this.mean);
+    const between = mul(square(shift), (this.n * added) / n);
+    runInPlace(accumulate, [add(mul(variance, added), between)], [this.squares], {});
+    runInPlace(accumulate, [mul(shift, added / n)], [this.mean], {});
     this.n = n;
     this.batches++;
   }
 
   write(layer: BatchNorm): void {
-    const variance = this.squares.map((sum) => sum / (this.n - 1));
-    layer.setStatistics(this.mean, variance, this.batches);
+    noGrad(() => layer.setStatistics(this.mean, div(this.squares, this.n - 1), this.batches));
+  }
+
+  dispose(): void {
+    this.mean.dispose();
+    this.squares.dispose();
   }
 }
 
@@ -223,7 +238,7 @@ export function recalibrateBatchNorm(
   const layers = new Map<BatchNorm, Pooled>();
   for (const module of modules) {
     if (module instanceof BatchNorm && module.runningMean !== null) {
-      layers.set(module, new Pooled(module.numFeatures));
+      layers.set(module, new Pooled(module.runningMean));
     }
   }
   if (layers.size === 0) return;
@@ -236,14 +251,15 @@ export function recalibrateBatchNorm(
         model.forward(batch instanceof Tensor ? batch : batch[0]);
       });
     }
+    if ([...layers.values()].every(({ n }) => n === 0)) {
+      throw new ValueError("recalibrateBatchNorm: there are no batches; expected at least one");
+    }
+    for (const [layer, pooled] of layers) if (pooled.n > 0) pooled.write(layer);
   } finally {
     for (const end of release) end();
+    for (const pooled of layers.values()) pooled.dispose();
     modules.forEach((module, i) => {
       module.training = training[i];
     });
   }
-  if ([...layers.values()].every(({ n }) => n === 0)) {
-    throw new ValueError("recalibrateBatchNorm: there are no batches; expected at least one");
-  }
-  for (const [layer, pooled] of layers) if (pooled.n > 0) pooled.write(layer);
 }

@@ -3,6 +3,8 @@ import { ValueError } from "../errors.ts";
 import type { EmbeddingOptions } from "../ops/embedding.ts";
 import { checkNorms, embedding, paddingRow } from "../ops/embedding.ts";
 import { randn } from "../ops/creation.ts";
+import { narrow } from "../ops/movement.ts";
+import { noGrad } from "../tape.ts";
 import type { Tensor } from "../tensor.ts";
 import type { LayerOptions, SharedWeight } from "./layers.ts";
 import { shared } from "./layers.ts";
@@ -34,15 +36,17 @@ export class Embedding extends Module {
     this.options = { paddingIdx, scaleGradByFreq, maxNorm, normType };
     const shape = [numEmbeddings, embeddingDim];
     this.weight = weight ? shared("Embedding", weight, shape) : parameter(randn(shape, place));
-    if (skip >= 0 && !weight) {
-      const values = this.weight.dataSync();
-      values.fill(0, skip * embeddingDim, (skip + 1) * embeddingDim);
-      this.weight.copyFrom(values);
-    }
+    if (skip >= 0 && !weight) clearRow(this.weight, skip);
   }
 
   forward(index: Tensor): Tensor {
     if (!this.training) warnAtY("Embedding in eval mode", [this.weight]);
     return embedding(index, this.weight, this.options);
   }
+}
+
+function clearRow(weight: Tensor, row: number): void {
+  noGrad(() => {
+    narrow(weight, 0, row, 1).copyFrom(new Float32Array(weight.shape[1]));
+  });
 }

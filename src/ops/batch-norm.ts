@@ -8,7 +8,7 @@ import { formatShape, sameShape, sizeOf } from "../shape.ts";
 import { withRecording } from "../tape.ts";
 import type { Tensor } from "../tensor.ts";
 import { checkDType } from "../tensor.ts";
-import { add, mul, neg } from "./arithmetic.ts";
+import { add, mul, neg, sub } from "./arithmetic.ts";
 import { reshape } from "./broadcast.ts";
 import type { NoAttrs } from "./common.ts";
 import { inputShape, none } from "./common.ts";
@@ -122,8 +122,8 @@ export interface BatchNormOptions {
   bias?: Tensor | null;
   /** Normalise by the batch's own statistics, and move the running ones. Default false. */
   training?: boolean;
-  /** Weight of the batch in the running statistics. Default 0.1. */
-  momentum?: number;
+  /** Weight of the batch in the running statistics: a number, or a 0-dimensional tensor. Default 0.1. */
+  momentum?: number | Tensor;
   /** Added to the variance. Default 1e-5. */
   eps?: number;
 }
@@ -194,8 +194,9 @@ function normalize(
 }
 
 /** running ← (1 − momentum)·running + momentum·value */
-function moveTowards(running: Tensor, value: Tensor, momentum: number): void {
-  runInPlace(copy, [add(mul(running, 1 - momentum), mul(value, momentum))], [running], {});
+function moveTowards(running: Tensor, value: Tensor, momentum: number | Tensor): void {
+  const stays = typeof momentum === "number" ? 1 - momentum : sub(1, momentum);
+  runInPlace(copy, [add(mul(running, stays), mul(value, momentum))], [running], {});
 }
 
 function checkInputs(x: Tensor, options: BatchNormOptions): void {
@@ -217,7 +218,13 @@ function checkInputs(x: Tensor, options: BatchNormOptions): void {
     );
   }
   const { momentum = 0.1, eps = 1e-5 } = options;
-  if (!(momentum >= 0 && momentum <= 1)) {
+  if (typeof momentum !== "number") {
+    if (momentum.ndim !== 0) {
+      throw new ShapeError(
+        `batchNorm: momentum is ${momentum.describe()}; expected a number, or a 0-dimensional tensor`,
+      );
+    }
+  } else if (!(momentum >= 0 && momentum <= 1)) {
     throw new ValueError(`batchNorm: momentum is ${momentum}; expected a number from 0 to 1`);
   }
   if (!(eps >= 0)) throw new ValueError(`batchNorm: eps is ${eps}; expected a number ≥ 0`);

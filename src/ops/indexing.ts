@@ -4,14 +4,12 @@ import { ShapeError, ValueError } from "../errors.ts";
 import type { Op } from "../op.ts";
 import { defineOp, run } from "../op.ts";
 import type { Shape } from "../shape.ts";
-import { broadcastShapes, formatShape, normalizeDim, sizeOf } from "../shape.ts";
+import { formatShape, normalizeDim, sizeOf } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { checkDType, fromData, typedArray } from "../tensor.ts";
 import { div, mul } from "./arithmetic.ts";
 import { expand, reshape } from "./broadcast.ts";
-import { cast } from "./common.ts";
 import { concat, narrow, unsqueeze } from "./movement.ts";
-import { amax } from "./reduce.ts";
 
 /** A view of one number as a tensor like `x`. */
 export function filledLike(x: Tensor, shape: Shape, value: number): Tensor {
@@ -298,52 +296,4 @@ function scatterWithin(
   const covered = index.shape[d];
   const head = scatterWithin(op, narrow(x, d, 0, covered), dim, index, src);
   return concat([head, narrow(x, d, covered, x.shape[d] - covered)], d);
-}
-
-/**
- * index [...] (int32) → int32 [..., numClasses], 1 at the index and 0 elsewhere. `numClasses`
- * defaults to the largest index + 1 (so does -1; this reads the tensor).
- */
-export function oneHot(index: Tensor, numClasses = -1): Tensor {
-  checkDType("oneHot", index, ["int32"]);
-  const largest = (): number => (index.size === 0 ? -1 : amax(index).itemSync());
-  const classes = numClasses === -1 ? largest() + 1 : numClasses;
-  if (!Number.isInteger(classes) || classes < 1) {
-    throw new ValueError(`oneHot: numClasses is ${classes}; expected a whole number from 1 up`);
-  }
-  const column = reshape(index, [index.size, 1]);
-  const zeros = filledLike(index, [index.size, classes], 0);
-  const ones = filledLike(index, column.shape, 1);
-  const hot = run(scatterAddOp, [zeros, column, ones], { dim: 1, label: "oneHot" });
-  return reshape(hot, [...index.shape, classes]);
-}
-
-/** Places of the elements that are not 0, in row-major order. Reads the tensor. */
-function places(x: Tensor): Int32Array {
-  const values = cast(x, "bool").dataSync();
-  const found: number[] = [];
-  for (let i = 0; i < values.length; i++) if (values[i] !== 0) found.push(i);
-  return Int32Array.from(found);
-}
-
-/** Indices of the elements that are not 0, int32 [count, dimensions], in row-major order. Reads x. */
-export function nonzero(x: Tensor): Tensor {
-  const flat = places(x);
-  const rank = x.ndim;
-  const data = new Int32Array(flat.length * rank);
-  flat.forEach((place, row) => {
-    for (let d = rank - 1, rest = place; d >= 0; d--) {
-      data[row * rank + d] = rest % x.shape[d];
-      rest = Math.floor(rest / x.shape[d]);
-    }
-  });
-  return fromData(x.backend, data, [flat.length, rank], "int32", "nonzero");
-}
-
-/** The elements of x where `mask` is true, in row-major order, [count]; broadcast. Reads the mask. */
-export function maskedSelect(x: Tensor, mask: Tensor): Tensor {
-  const shape = broadcastShapes("maskedSelect", x.shape, mask.shape);
-  const flat = places(expand(mask, shape));
-  const index = fromData(x.backend, flat, [flat.length], "int32", "nonzero");
-  return indexSelect(reshape(expand(x, shape), [sizeOf(shape)]), 0, index);
 }

@@ -1,14 +1,13 @@
 /** Where the largest elements of windows are, and the way back: maximum pooling undone. */
 import { ShapeError, ValueError } from "../errors.ts";
-import { runAll } from "../op.ts";
+import { run, runAll } from "../op.ts";
 import { formatShape, sameShape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { checkDType } from "../tensor.ts";
 import { reshape } from "./broadcast.ts";
 import type { Pair } from "./conv.ts";
 import { pairOf } from "./conv.ts";
-import { zeros } from "./creation.ts";
-import { gather, scatterAdd } from "./indexing.ts";
+import { filledLike, gather, scatterAddOp } from "./indexing.ts";
 import { squeeze, unsqueeze } from "./movement.ts";
 import type { MaxPoolOptions } from "./pool.ts";
 import { maxPoolOp, poolAttrs } from "./pool.ts";
@@ -81,11 +80,15 @@ export function maxUnpool2d(
   const [h, w] = pairOf(op, "outputSize", options.outputSize, standard as [number, number], 1);
   const [n, c] = x.shape;
   if (indices.size > 0) checkPlaces(op, indices, h * w);
-  const empty = zeros([n, c, h * w], { dtype: x.dtype, device: x.device });
-  return reshape(scatterAdd(empty, 2, flatPlanes(indices), flatPlanes(x)), [n, c, h, w]);
+  const empty = filledLike(x, [n, c, h * w], 0);
+  const places = flatPlanes(indices);
+  const y = run(scatterAddOp, [empty, places, flatPlanes(x)], { dim: 2, label: op });
+  return reshape(y, [n, c, h, w]);
 }
 
+/** Where nothing can be read at once the device checks what it scatters by, and tells with the next read. */
 function checkPlaces(op: string, indices: Tensor, size: number): void {
+  if (!indices.backend.capabilities().syncReads) return;
   const outside = indices.dataSync().find((place) => place < 0 || place >= size);
   if (outside === undefined) return;
   throw new ValueError(

@@ -61,6 +61,7 @@ const tasks: Record<string, Task> = {
         new nn.ReLU(),
         new nn.MaxPool2d(2),
         new nn.Flatten(),
+        new nn.BatchNorm1d(54, { momentum: null }),
         new nn.Linear(54, 4),
       ),
     optimizer: (model) => new optim.SGDScheduleFree(model.parameters(), { lr: 0.1 }),

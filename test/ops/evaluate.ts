@@ -24,9 +24,13 @@ function compute(
 ): { y: Tensor; grads: (Tensor | null)[] } {
   const inputs = place(row, data, shapes, device, layout);
   const y = row.f(...inputs);
-  if (!inputs.some((x) => x.requiresGrad)) return { y, grads: [] };
+  return { y, grads: gradients(inputs, y) };
+}
+
+function gradients(inputs: readonly Tensor[], y: Tensor): (Tensor | null)[] {
+  if (!inputs.some((x) => x.requiresGrad)) return [];
   y.backward(weightsLike(y));
-  return { y, grads: inputs.map((x) => x.grad) };
+  return inputs.map((x) => x.grad);
 }
 
 export function evaluate(...args: Parameters<typeof compute>): Result {
@@ -41,7 +45,10 @@ export function evaluate(...args: Parameters<typeof compute>): Result {
 export async function evaluateLater(...args: Parameters<typeof compute>): Promise<Result> {
   const open = scope();
   try {
-    const { y, grads } = compute(...args);
+    const [row] = args;
+    const inputs = place(...args);
+    const y = await (row.later ?? row.f)(...inputs);
+    const grads = gradients(inputs, y);
     // Together: some hosts look every ten milliseconds whether a read is done.
     const [values, ...read] = await Promise.all([y, ...grads].map((x) => x?.data() ?? null));
     return { values: values!, shape: y.shape, grads: read };

@@ -207,6 +207,7 @@ const indexing: readonly Row[] = [
   {
     op: "takeRows",
     f: (x, mask) => rl.maskedSelect(x, mask),
+    later: (x, mask) => rl.maskedSelectAsync(x, mask),
     shapes: [
       [
         [4, 5],
@@ -216,7 +217,13 @@ const indexing: readonly Row[] = [
     ],
     domain: [{}, { booleans: true }],
   },
-  { op: "nonzero", f: rl.nonzero, shapes: [[[4, 5]], [[7]], [[]]], domain: { booleans: true } },
+  {
+    op: "nonzero",
+    f: rl.nonzero,
+    later: rl.nonzeroAsync,
+    shapes: [[[4, 5]], [[7]], [[]]],
+    domain: { booleans: true },
+  },
 ];
 
 const rearranging: readonly Row[] = [

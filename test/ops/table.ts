@@ -25,6 +25,8 @@ export interface Row {
   /** Name of the record that this row is about. */
   op: string;
   f: (...inputs: Tensor[]) => Tensor;
+  /** For devices where `f` cannot read what it must. */
+  later?: (...inputs: Tensor[]) => Promise<Tensor>;
   /** Each entry is one case: the shapes of all inputs. */
   shapes: readonly (readonly (readonly number[])[])[];
   /** One for every input, or one for all. Default: [-2, 2]. */

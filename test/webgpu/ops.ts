@@ -1,8 +1,6 @@
 /** What the GPU does in its own way: operations without kernels, and larger errors. */
 
 const kind = (name: string): RegExp => new RegExp(`no kernels of kind ${name} yet`);
-/** The library looks at values on the way. */
-const looks = /can only be read asynchronously/;
 
 /**
  * Records among whose rows are some that cannot run, and what the error says. They become ordinary rows one by
@@ -11,8 +9,6 @@ const looks = /can only be read asynchronously/;
 export const notYet: Readonly<Record<string, RegExp>> = {
   attention: kind("attention"),
   attentionMasked: kind("attention"),
-  nonzero: looks,
-  takeRows: looks,
 };
 
 /** Largest errors beyond the table's, relative to max(1, largest magnitude). */
