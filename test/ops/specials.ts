@@ -31,6 +31,8 @@ const unary = [
   rl.ceil,
   rl.round,
   rl.trunc,
+  rl.sin,
+  rl.cos,
 ];
 const binary = [
   rl.add,

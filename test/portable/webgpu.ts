@@ -5,6 +5,7 @@ await playFiles(
   {
     "webgpu/ops.test.ts": () => import("../webgpu/ops.test.ts"),
     "webgpu/backend.test.ts": () => import("../webgpu/backend.test.ts"),
+    "webgpu/recurrent.test.ts": () => import("../webgpu/recurrent.test.ts"),
   },
   async () => {
     const { init } = await import("../../src/index.ts");

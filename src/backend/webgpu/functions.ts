@@ -5,6 +5,8 @@
  * their bits. The mathematics is that of assembly/math-f32.ts, because the built-in functions are too coarse
  * (`sin` may be off by 2^-11) or undefined (`tanh` of large numbers). Denormal numbers may count as 0.
  */
+import { trigonometry } from "./trigonometry.ts";
+
 const sources: Readonly<Record<string, string>> = {
   is_nan: "fn is_nan(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }",
   is_inf: "fn is_inf(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) == 0x7f800000u; }",
@@ -210,59 +212,8 @@ fn infinity() -> f32 { return bitcast<f32>(infinity_bits); }`,
 }`,
   // Where gradients are constant, so that an infinity gives their limit.
   f_bounded: `fn f_bounded(x: f32) -> f32 { return f_min(f_max(x, -1000.0), 1000.0); }`,
+  ...trigonometry,
 
-  // Cody and Waite's reduction to |r| <= pi/4, then Cephes' polynomials.
-  f_sin_cos: `fn f_sin_cos(x: f32, quarter: i32) -> f32 {
-  if (is_nan(x) || is_inf(x)) { return nan(); }
-  let n = round(x * 0.63661975);
-  var r = fma(n, -1.5703125, x);
-  r = fma(n, -4.837512969970703e-4, r);
-  r = fma(n, -7.54978995489188e-8, r);
-  let s = r * r;
-  let k = (i32(n) + quarter) & 3;
-  let sine = fma(r * s, fma(s, fma(s, -1.9515296e-4, 8.332161e-3), -1.6666655e-1), r);
-  let tail = fma(s, fma(s, 2.4433157e-5, -1.3887316e-3), 4.1666646e-2);
-  let cosine = fma(s * s, tail, fma(-0.5, s, 1.0));
-  let y = select(sine, cosine, (k & 1) == 1);
-  return select(y, -y, k >= 2);
-}`,
-  f_sin: "fn f_sin(x: f32) -> f32 { return f_sin_cos(x, 0); }",
-  f_cos: "fn f_cos(x: f32) -> f32 { return f_sin_cos(x, 1); }",
-  // Cephes' atanf: two reductions to |t| <= tan(pi/8), then a polynomial.
-  f_atan: `fn f_atan(x: f32) -> f32 {
-  if (is_nan(x)) { return x; }
-  var t = abs(x);
-  var angle = 0.0;
-  if (is_inf(x)) { return with_sign(1.5707964, x); }
-  if (t > 2.4142137) {
-    angle = 1.5707964;
-    t = -1.0 / t;
-  } else if (t > 0.41421357) {
-    angle = 0.78539819;
-    t = (t - 1.0) / (t + 1.0);
-  }
-  let s = t * t;
-  let q = fma(fma(fma(8.0537446e-2, s, -1.3877686e-1), s, 1.9977711e-1), s, -3.3332949e-1);
-  return with_sign(angle + fma(q * s, t, t), x);
-}`,
-  f_atan2: `fn f_atan2(y: f32, x: f32) -> f32 {
-  if (is_nan(y) || is_nan(x)) { return nan(); }
-  var angle = 0.0;
-  if (is_inf(x)) {
-    if (is_inf(y)) { angle = 0.78539819; }
-  } else if (y != 0.0) {
-    angle = f_atan(f_div(abs(y), abs(x)));
-  }
-  return with_sign(select(angle, 3.1415927 - angle, with_sign(1.0, x) < 0.0), y);
-}`,
-  f_asin: `fn f_asin(x: f32) -> f32 {
-  if (is_nan(x) || abs(x) > 1.0) { return nan(); }
-  return f_atan2(x, f_sqrt((1.0 - x) * (1.0 + x)));
-}`,
-  f_acos: `fn f_acos(x: f32) -> f32 {
-  if (is_nan(x) || abs(x) > 1.0) { return nan(); }
-  return f_atan2(f_sqrt((1.0 - x) * (1.0 + x)), x);
-}`,
   f_pow: `fn f_pow(a: f32, b: f32) -> f32 {
   if (b == 0.0 || a == 1.0) { return 1.0; }
   if (is_nan(a) || is_nan(b)) { return nan(); }
