@@ -62,7 +62,21 @@ function dot_column(
   const steps = k >> 2;
   const tail = k & 3;
   const t = Area.tile;
-  for (let i = 0; i < rows; i += 2) {
+  let i = 0;
+  for (; columns == 1 && i + 4 <= rows; i += 4) {
+    let sums = dot1x4(steps, a, as, b);
+    if (tail) sums = f32x4.add(sums, rests(tail, a + (steps << 4), as, b + (steps << 4)));
+    store<f32>(c, load<f32>(c) + f32x4.extract_lane(sums, 0));
+    c += ldc;
+    store<f32>(c, load<f32>(c) + f32x4.extract_lane(sums, 1));
+    c += ldc;
+    store<f32>(c, load<f32>(c) + f32x4.extract_lane(sums, 2));
+    c += ldc;
+    store<f32>(c, load<f32>(c) + f32x4.extract_lane(sums, 3));
+    c += ldc;
+    a += as << 2;
+  }
+  for (; i < rows; i += 2) {
     const height = min(2, rows - i);
     const next = height > 1 ? as : 0;
     // Missing columns read the last one again.
@@ -94,6 +108,14 @@ function rest(k: i32, a: usize, b: usize): f32 {
   let sum = load<f32>(a) * load<f32>(b);
   for (let p = 1; p < k; p++) sum += load<f32>(a + (p << 2)) * load<f32>(b + (p << 2));
   return sum;
+}
+
+/** The same for four rows of a, one in each lane. */
+function rests(k: i32, a: usize, as: usize, b: usize): v128 {
+  let sums = f32x4.splat(rest(k, a, b));
+  sums = f32x4.replace_lane(sums, 1, rest(k, a + as, b));
+  sums = f32x4.replace_lane(sums, 2, rest(k, a + as * 2, b));
+  return f32x4.replace_lane(sums, 3, rest(k, a + as * 3, b));
 }
 
 /** out[2][4] vectors of partial sums, lane l over k = 4i + l. */
@@ -154,4 +176,36 @@ function dot1(k: i32, a0: usize, a1: usize, b0: usize, out: usize): void {
   }
   v128.store(out, c00);
   v128.store(out, c10, 64);
+}
+
+/** Four rows and one column, summed as by dot_column: each row's four partial sums, one row in each lane. */
+function dot1x4(k: i32, a: usize, as: usize, b: usize): v128 {
+  const a1 = a + as;
+  const a2 = a1 + as;
+  const a3 = a2 + as;
+  let c0 = f32x4.splat(0);
+  let c1 = c0;
+  let c2 = c0;
+  let c3 = c0;
+  for (let p: usize = 0, end = (<usize>k) << 4; p < end; p += 16) {
+    const y = v128.load(b + p);
+    c0 = F32x4.fma(v128.load(a + p), y, c0);
+    c1 = F32x4.fma(v128.load(a1 + p), y, c1);
+    c2 = F32x4.fma(v128.load(a2 + p), y, c2);
+    c3 = F32x4.fma(v128.load(a3 + p), y, c3);
+  }
+  // A transposition: x0 and x1 of each row, then x2 and x3.
+  const low01 = v128.shuffle<f32>(c0, c1, 0, 4, 1, 5);
+  const low23 = v128.shuffle<f32>(c2, c3, 0, 4, 1, 5);
+  const high01 = v128.shuffle<f32>(c0, c1, 2, 6, 3, 7);
+  const high23 = v128.shuffle<f32>(c2, c3, 2, 6, 3, 7);
+  const first = f32x4.add(
+    v128.shuffle<f64>(low01, low23, 0, 2),
+    v128.shuffle<f64>(low01, low23, 1, 3),
+  );
+  const second = f32x4.add(
+    v128.shuffle<f64>(high01, high23, 0, 2),
+    v128.shuffle<f64>(high01, high23, 1, 3),
+  );
+  return f32x4.add(first, second);
 }

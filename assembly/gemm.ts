@@ -6,7 +6,7 @@
 import { Area, block_depth, COLUMNS, MC, NC, ROWS } from "./blocks";
 import { dot_block } from "./dot";
 import { pack_left, pack_right } from "./pack";
-import { multiply, start, ZEROS } from "./tile";
+import { multiply, outer, start, ZEROS } from "./tile";
 
 /** Rows of a tile: 6 in the relaxed binaries, 5 in the strict ones. */
 export function gemm_rows(): i32 {
@@ -128,6 +128,10 @@ function block(
 ): void {
   if (k == 0) {
     start(c, ldc, bias, m, n);
+    return;
+  }
+  if (k == 1 && bcs == 4) {
+    outer(a, ars, b, c, ldc, bias, m, n);
     return;
   }
   const depth = block_depth(k);

@@ -177,6 +177,55 @@ function tile<R extends Count>(
   }
 }
 
+/**
+ * c[1, 32] = init[1, 32] + a[1, k] · b[k, 32], rows of b in place, `sb` bytes apart: one row in tiles of 8 has only
+ * two sums to add to, and waits for them.
+ */
+function row_tile(
+  k: i32,
+  a: usize,
+  sa: usize,
+  b: usize,
+  sb: usize,
+  c: usize,
+  init: usize,
+  ij: usize,
+): void {
+  const step = ij << 3;
+  let c0 = v128.load(init);
+  let c1 = v128.load(init, 16);
+  init += step;
+  let c2 = v128.load(init);
+  let c3 = v128.load(init, 16);
+  init += step;
+  let c4 = v128.load(init);
+  let c5 = v128.load(init, 16);
+  init += step;
+  let c6 = v128.load(init);
+  let c7 = v128.load(init, 16);
+  for (let i = 0; i < k; i++) {
+    const x = v128.load32_splat(a);
+    c0 = F32x4.fma(x, v128.load(b), c0);
+    c1 = F32x4.fma(x, v128.load(b, 16), c1);
+    c2 = F32x4.fma(x, v128.load(b, 32), c2);
+    c3 = F32x4.fma(x, v128.load(b, 48), c3);
+    c4 = F32x4.fma(x, v128.load(b, 64), c4);
+    c5 = F32x4.fma(x, v128.load(b, 80), c5);
+    c6 = F32x4.fma(x, v128.load(b, 96), c6);
+    c7 = F32x4.fma(x, v128.load(b, 112), c7);
+    a += sa;
+    b += sb;
+  }
+  v128.store(c, c0);
+  v128.store(c, c1, 16);
+  v128.store(c, c2, 32);
+  v128.store(c, c3, 48);
+  v128.store(c, c4, 64);
+  v128.store(c, c5, 80);
+  v128.store(c, c6, 96);
+  v128.store(c, c7, 112);
+}
+
 function tile_rows(
   rows: i32,
   k: i32,
@@ -249,6 +298,14 @@ export function multiply(
   ldi: usize,
   ij: usize,
 ): void {
+  const wide = rows == 1 && pb == 32 ? columns & ~31 : 0;
+  for (let j = 0; j < wide; j += 32) {
+    row_tile(k, a, sa, b, sb, c, init, ij);
+    b += 128;
+    c += 128;
+    init += ij << 5;
+  }
+  columns -= wide;
   const full = columns & ~7;
   for (let i = 0; i < rows; i += ROWS) {
     const height = min(ROWS, rows - i);
@@ -256,7 +313,9 @@ export function multiply(
     let cj = c;
     let initj = init;
     for (let j = 0; j < full; j += COLUMNS) {
+      // Most tiles are full ones: these are called at once.
       if (ROWS == 6 && height == 6) tile<Six>(k, a, sa, bj, sb, cj, ldc, initj, ldi);
+      else if (ROWS == 5 && height == 5) tile<Five>(k, a, sa, bj, sb, cj, ldc, initj, ldi);
       else tile_rows(height, k, a, sa, bj, sb, cj, ldc, initj, ldi);
       bj += pb;
       cj += 32;
@@ -271,11 +330,65 @@ export function multiply(
   }
 }
 
-/** c[m, n] = bias or 0: the product of empty sums. */
+/** c[m, n] = bias or 0: the product of empty sums. Rows of C are often too short for memory.copy, a call of the engine's. */
 export function start(c: usize, ldc: usize, bias: usize, m: i32, n: i32): void {
+  const bytes = (<usize>n) << 2;
   for (let i = 0; i < m; i++) {
-    if (bias) memory.copy(c, bias, n << 2);
-    else memory.fill(c, 0, n << 2);
+    for (let j: usize = 0; j < bytes; j += 4) store<f32>(c + j, bias ? load<f32>(bias + j) : 0);
+    c += ldc;
+  }
+}
+
+/** c[m, n] = bias + a·b where k is 1: a column, `ars` bytes apart, times a row in order. */
+export function outer(
+  a: usize,
+  ars: usize,
+  b: usize,
+  c: usize,
+  ldc: usize,
+  bias: usize,
+  m: i32,
+  n: i32,
+): void {
+  let j = 0;
+  for (; j + 16 <= n; j += 16) {
+    outer16(a, ars, b, c, ldc, bias ? bias : ZEROS, m);
+    b += 64;
+    c += 64;
+    if (bias) bias += 64;
+  }
+  for (; j < n; j += 4) {
+    const columns = min(4, n - j);
+    const y = columns == 4 ? v128.load(b) : F32x4.loadTail(b, columns);
+    let init = f32x4.splat(0);
+    if (bias) init = columns == 4 ? v128.load(bias) : F32x4.loadTail(bias, columns);
+    for (let i = 0; i < m; i++) {
+      const v = F32x4.fma(v128.load32_splat(a + ars * i), y, init);
+      if (columns == 4) v128.store(c + ldc * i, v);
+      else F32x4.storeTail(c + ldc * i, v, columns);
+    }
+    b += 16;
+    c += 16;
+    if (bias) bias += 16;
+  }
+}
+
+function outer16(a: usize, ars: usize, b: usize, c: usize, ldc: usize, init: usize, m: i32): void {
+  const b0 = v128.load(b);
+  const b1 = v128.load(b, 16);
+  const b2 = v128.load(b, 32);
+  const b3 = v128.load(b, 48);
+  const i0 = v128.load(init);
+  const i1 = v128.load(init, 16);
+  const i2 = v128.load(init, 32);
+  const i3 = v128.load(init, 48);
+  for (let i = 0; i < m; i++) {
+    const x = v128.load32_splat(a);
+    v128.store(c, F32x4.fma(x, b0, i0));
+    v128.store(c, F32x4.fma(x, b1, i1), 16);
+    v128.store(c, F32x4.fma(x, b2, i2), 32);
+    v128.store(c, F32x4.fma(x, b3, i3), 48);
+    a += ars;
     c += ldc;
   }
 }

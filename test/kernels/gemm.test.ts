@@ -130,6 +130,17 @@ for (const precision of ["strict", "fast"] as const) {
     }
   });
 
+  test("one row, one column, and an outer product, with and without a bias", () => {
+    for (const seed of [1, 2]) {
+      run(seed, [1, 40], [40, 77], "N", "N");
+      run(seed, [1, 9], [9, 103], "strided", "slice");
+      run(seed, [43, 39], [39, 1], "N", "N");
+      run(seed, [43, 39], [39, 1], "slice", "N");
+      run(seed, [37, 1], [1, 45], "N", "N");
+      run(seed, [37, 1], [1, 34], "T", "slice");
+    }
+  });
+
   test("crosses the borders of blocks", () => {
     run(1, [64, 321], [321, 10], "N", "T");
     run(2, [10, 700], [700, 30], "T", "N");
