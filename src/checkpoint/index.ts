@@ -11,7 +11,7 @@
  *
  * Other programs read the weights as in any safetensors file.
  */
-import type { NdArray } from "../backend/backend.ts";
+import type { NdArray, TypedArray } from "../backend/backend.ts";
 import type { DataLoaderState } from "../data/index.ts";
 import { DataLoader } from "../data/index.ts";
 import { ShapeError, ValueError } from "../errors.ts";
@@ -19,14 +19,15 @@ import { readFile, writeFile } from "../files.ts";
 import type { SafetensorsContent } from "../io/index.ts";
 import { decodeSafetensors, encodeSafetensors } from "../io/index.ts";
 import type { Module } from "../nn/index.ts";
+import { warnAtY } from "../nn/module.ts";
 import type { StateDict } from "../optim/index.ts";
 import type { GeneratorState } from "../random.ts";
 import { defaultGenerator, Generator } from "../random.ts";
 import { runScoped } from "../scope.ts";
 import { formatShape, sameShape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
-import { fromData } from "../tensor.ts";
-import type { Arrays } from "./pack.ts";
+import { checkSyncReads, fromData } from "../tensor.ts";
+import type { Arrays, Read } from "./pack.ts";
 import { pack, unpack } from "./pack.ts";
 
 /** What a checkpoint needs of an optimizer: those of `optim` have it. */
@@ -106,6 +107,20 @@ export function saveCheckpoint(path: string, parts: SaveCheckpointOptions): void
 }
 
 /**
+ * `saveCheckpoint` on every device, "webgpu" too. What is saved is the run at the moment of the call: training may
+ * go on before the file is there. A device that is lost in between leaves `path` as it was.
+ *
+ * @throws as `saveCheckpoint`, and BackendError when the device is lost
+ */
+export async function saveCheckpointAsync(
+  path: string,
+  parts: SaveCheckpointOptions,
+): Promise<void> {
+  const instead = "use await encodeCheckpointAsync(parts) and keep the bytes";
+  writeFile("saveCheckpointAsync", path, await encodeCheckpointAsync(parts), instead);
+}
+
+/**
  * Puts what `saveCheckpoint` wrote into objects of the same structure, which may be freshly built, in
  * another process. Training then goes on bit for bit. What the file holds and `parts` does not name is
  * left out; the generator is restored unless it is null.
@@ -120,36 +135,68 @@ export function loadCheckpoint(path: string, parts: CheckpointParts): LoadedChec
 
 /** The bytes that `saveCheckpoint` writes: for where there is no file system. */
 export function encodeCheckpoint(parts: SaveCheckpointOptions): Uint8Array {
+  const instead = "await saveCheckpointAsync(path, parts), or await encodeCheckpointAsync(parts)";
+  for (const x of parts.model.parameters()) checkSyncReads("saveCheckpoint", x, instead);
+  const { arrays, metadata } = collect(parts, (x) => x.dataSync());
+  return encodeSafetensors(arrays, metadata);
+}
+
+/** The bytes that `saveCheckpointAsync` writes. */
+export async function encodeCheckpointAsync(parts: SaveCheckpointOptions): Promise<Uint8Array> {
+  const { arrays, metadata } = collect(parts, begin);
+  const read = [...arrays].map(async ([name, { data, ...rest }]) => {
+    return [name, { ...rest, data: await data }] as const;
+  });
+  return encodeSafetensors(new Map(await Promise.all(read)), metadata);
+}
+
+/** A read that begins at once, and whose failure is its reader's affair, even if there is none in the end. */
+function begin(x: Tensor): Promise<TypedArray> {
+  const data = x.data();
+  data.catch(() => {});
+  return data;
+}
+
+/** All arrays of a checkpoint, as the run stands now, and its metadata. */
+function collect<T>(
+  parts: SaveCheckpointOptions,
+  read: Read<T>,
+): { arrays: Arrays<T>; metadata: Record<string, string> } {
   return runScoped("saveCheckpoint", () => {
     const { model, optimizer, generator = defaultGenerator(), loader, extra = {} } = parts;
     const { metadata = {} } = parts;
     if (HEADER in metadata) {
       throw new ValueError(`saveCheckpoint: the metadata key "${HEADER}" is taken; use another`);
     }
-    const arrays: Arrays = new Map();
+    const arrays: Arrays<T> = new Map();
+    const packed = optimizer && packOptimizer(model, optimizer, arrays, read);
     const header: Header = {
       format: "checkpoint/1",
-      ...(optimizer === undefined ? {} : { optimizer: packOptimizer(model, optimizer, arrays) }),
+      ...(packed === undefined ? {} : { optimizer: packed }),
       ...(generator === null ? {} : { generator: generator.getState() }),
       ...(loader === undefined ? {} : { loader: loader.state() }),
       extra: pack(
         Object.fromEntries(Object.entries(extra).map(([name, one]) => [name, one.stateDict()])),
         ["extra"],
         arrays,
+        read,
         (key) => key,
       ) as Record<string, unknown>,
     };
-    const weights = (): Record<string, NdArray> => model.stateDict();
-    const dtypes = new Map(model.namedTensors());
-    for (const [name, value] of Object.entries(optimizer?.withEval?.(weights) ?? weights())) {
-      if (arrays.has(name)) {
-        throw new ValueError(
-          `saveCheckpoint: the model's ${name} has the name of an optimizer's state; rename the property`,
-        );
+    const addWeights = (): void => {
+      warnAtY("saveCheckpoint", model.parameters());
+      for (const [name, x] of model.namedTensors()) {
+        if (arrays.has(name)) {
+          throw new ValueError(
+            `saveCheckpoint: the model's ${name} has the name of an optimizer's state; rename the property`,
+          );
+        }
+        arrays.set(name, { data: read(x), shape: x.shape, dtype: x.dtype });
       }
-      arrays.set(name, { ...value, dtype: dtypes.get(name)?.dtype });
-    }
-    return encodeSafetensors(arrays, { ...metadata, [HEADER]: JSON.stringify(header) });
+    };
+    if (optimizer?.withEval === undefined) addWeights();
+    else optimizer.withEval(addWeights);
+    return { arrays, metadata: { ...metadata, [HEADER]: JSON.stringify(header) } };
   });
 }
 
@@ -194,10 +241,11 @@ export function restoreCheckpoint(
 }
 
 /** The optimizer's part of the header; its tensors go to `arrays`. */
-function packOptimizer(
+function packOptimizer<T>(
   model: Module,
   optimizer: CheckpointOptimizer,
-  arrays: Arrays,
+  arrays: Arrays<T>,
+  read: Read<T>,
 ): NonNullable<Header["optimizer"]> {
   const groups = namesOf("saveCheckpoint", model, optimizer);
   const names = groups.flat();
@@ -206,9 +254,9 @@ function packOptimizer(
     .forEach((param, i) => {
       if (param.sequence !== "y") return;
       const { shape, dtype } = param;
-      arrays.set(`${PREFIX}held.${names[i]}`, { data: param.dataSync(), shape, dtype });
+      arrays.set(`${PREFIX}held.${names[i]}`, { data: read(param), shape, dtype });
     });
-  const dict = pack(optimizer.stateDict(), ["optimizer"], arrays, (key, path) =>
+  const dict = pack(optimizer.stateDict(), ["optimizer"], arrays, read, (key, path) =>
     path.at(-1) === "state" ? (names[Number(key)] ?? key) : key,
   );
   return { class: optimizer.name, groups, dict };
@@ -336,7 +384,11 @@ function checkOptimizer(
     const name = `${PREFIX}held.${names[i]}`;
     if (content.tensors.has(name)) weights.set(param, checkArray(where, name, param, content));
   });
-  return unpack(saved.dict, taker(where, content, params[0])) as StateDict;
+  const take = taker(where, content, params[0]);
+  // Counters are numbers for JavaScript, and a GPU would not give them back at once.
+  return unpack(saved.dict, (name, as) =>
+    take(name, content.tensors.get(name)?.shape.length === 0 ? "array" : as),
+  ) as StateDict;
 }
 
 /** Finds saved arrays by name; tensors are made on the device of `like`. */

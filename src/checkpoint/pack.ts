@@ -5,21 +5,29 @@
  *
  * JSON has no NaN, no infinities and no −0: such numbers become { $number: "NaN" }.
  */
-import type { NdArray, TypedArray } from "../backend/backend.ts";
+import type { TypedArray } from "../backend/backend.ts";
 import { ValueError } from "../errors.ts";
+import type { Shape } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 
-/** Arrays by name, in the order in which they were found. */
-export type Arrays = Map<string, NdArray & { readonly dtype?: string }>;
+/** How the elements of tensors are had: now, or as promises. */
+export type Read<T> = (x: Tensor) => T;
+
+/** What tensors hold, by name, in the order in which they were found. */
+export type Arrays<T> = Map<
+  string,
+  { readonly data: T | TypedArray; readonly shape: Shape; readonly dtype?: string }
+>;
 
 /**
  * Moves every tensor and typed array in `value` to `arrays`, under the path that leads to it;
  * `segment` names a step of the path. Returns the rest, ready for JSON.
  */
-export function pack(
+export function pack<T>(
   value: unknown,
   path: readonly string[],
-  arrays: Arrays,
+  arrays: Arrays<T>,
+  read: Read<T>,
   segment: (key: string, path: readonly string[]) => string,
 ): unknown {
   if (typeof value === "number") {
@@ -36,13 +44,13 @@ export function pack(
     const name = path.join(".");
     const array =
       value instanceof Tensor
-        ? { data: value.dataSync(), shape: value.shape, dtype: value.dtype }
+        ? { data: read(value), shape: value.shape, dtype: value.dtype }
         : { data: value as TypedArray, shape: [(value as TypedArray).length] };
     arrays.set(name, array);
     return value instanceof Tensor ? { $tensor: name } : { $array: name };
   }
   const inside = (key: string, item: unknown): unknown =>
-    pack(item, [...path, segment(key, path)], arrays, segment);
+    pack(item, [...path, segment(key, path)], arrays, read, segment);
   if (Array.isArray(value)) return value.map((item, i) => inside(String(i), item));
   const packed: Record<string, unknown> = {};
   for (const [key, item] of Object.entries(value)) packed[key] = inside(key, item);

@@ -3,6 +3,7 @@ import { readFile, writeFile } from "../files.ts";
 import {
   decodeSafetensors,
   encodeSafetensors,
+  encodeSafetensorsAsync,
   type SafetensorsContent,
   type SafetensorsInput,
 } from "./safetensors.ts";
@@ -19,6 +20,17 @@ export function saveSafetensors(
 ): void {
   const bytes = encodeSafetensors(tensors, metadata);
   writeFile("saveSafetensors", path, bytes, "use encodeSafetensors(tensors) and keep the bytes");
+}
+
+/** `saveSafetensors` of tensors on any device, "webgpu" too, as they are at the moment of the call. */
+export async function saveSafetensorsAsync(
+  path: string,
+  tensors: SafetensorsInput,
+  metadata?: Readonly<Record<string, string>>,
+): Promise<void> {
+  const bytes = await encodeSafetensorsAsync(tensors, metadata);
+  const instead = "use await encodeSafetensorsAsync(tensors) and keep the bytes";
+  writeFile("saveSafetensorsAsync", path, bytes, instead);
 }
 
 /**

@@ -1,8 +1,8 @@
-export { loadSafetensors, saveSafetensors } from "./file.ts";
+export { loadSafetensors, saveSafetensors, saveSafetensorsAsync } from "./file.ts";
 export type {
   SafetensorsContent,
   SafetensorsDType,
   SafetensorsInput,
   StoredArray,
 } from "./safetensors.ts";
-export { decodeSafetensors, encodeSafetensors } from "./safetensors.ts";
+export { decodeSafetensors, encodeSafetensors, encodeSafetensorsAsync } from "./safetensors.ts";

@@ -6,6 +6,7 @@ import type { NdArray, TypedArray } from "../backend/backend.ts";
 import { powerOfTwo } from "../elementary/index.ts";
 import { ShapeError, ValueError } from "../errors.ts";
 import { checkShape, formatShape, type Shape, sizeOf } from "../shape.ts";
+import { checkSyncReads, Tensor } from "../tensor.ts";
 import { repeatedKey } from "./json.ts";
 
 /** The types that can be read. F16 and BF16 become Float32Array, I64 becomes Int32Array. */
@@ -38,6 +39,7 @@ interface TensorLike {
   readonly shape: Shape;
   readonly dtype: string;
   dataSync(): TypedArray;
+  data(): Promise<TypedArray>;
 }
 
 type Savable = TensorLike | (NdArray & { readonly dtype?: string });
@@ -64,9 +66,12 @@ export function encodeSafetensors(
   metadata: Readonly<Record<string, string>> = {},
 ): Uint8Array {
   const op = "encodeSafetensors";
+  const instead =
+    "await saveSafetensorsAsync(path, tensors), or await encodeSafetensorsAsync(tensors)";
   const list: { name: string; dtype: SafetensorsDType; shape: Shape; data: TypedArray }[] = [];
   for (const [name, value] of entriesOf(tensors)) {
     const { shape } = value;
+    if (value instanceof Tensor) checkSyncReads(op, value, instead);
     const data = "dataSync" in value ? value.dataSync() : value.data;
     if (name === "__metadata__") {
       throw new ValueError(`${op}: a tensor is named "__metadata__", which the format reserves`);
@@ -122,6 +127,19 @@ export function encodeSafetensors(
     at += data.byteLength;
   }
   return bytes;
+}
+
+/** `encodeSafetensors` of tensors on any device, "webgpu" too, as they are at the moment of the call. */
+export async function encodeSafetensorsAsync(
+  tensors: SafetensorsInput,
+  metadata: Readonly<Record<string, string>> = {},
+): Promise<Uint8Array> {
+  const read = [...entriesOf(tensors)].map(async ([name, value]) => {
+    if (!("dataSync" in value)) return [name, value] as const;
+    const { shape, dtype } = value;
+    return [name, { data: await value.data(), shape, dtype }] as const;
+  });
+  return encodeSafetensors(new Map(await Promise.all(read)), metadata);
 }
 
 function entriesOf(tensors: SafetensorsInput): Iterable<readonly [string, Savable]> {

@@ -5,7 +5,7 @@ import { warnOnce } from "../debug.ts";
 import { ShapeError, ValueError } from "../errors.ts";
 import { leaveScope } from "../scope.ts";
 import { formatShape, sameShape } from "../shape.ts";
-import { Tensor } from "../tensor.ts";
+import { checkSyncReads, Tensor } from "../tensor.ts";
 import { summary } from "./summary.ts";
 
 /**
@@ -121,9 +121,23 @@ export abstract class Module {
   stateDict(): StateDict {
     const state: StateDict = {};
     warnAtY("stateDict", this.parameters());
-    for (const [name, x] of this.namedTensors())
+    for (const [name, x] of this.namedTensors()) {
+      checkSyncReads("stateDict", x, "await model.stateDictAsync()");
       state[name] = { data: x.dataSync(), shape: x.shape };
+    }
     return state;
+  }
+
+  /**
+   * `stateDict` on every device, "webgpu" too. The copies are of the values at the moment of the call: training may
+   * go on before they have arrived.
+   */
+  async stateDictAsync(): Promise<StateDict> {
+    warnAtY("stateDictAsync", this.parameters());
+    const copies = this.namedTensors().map(async ([name, x]) => {
+      return [name, { data: await x.data(), shape: x.shape }] as const;
+    });
+    return Object.fromEntries(await Promise.all(copies));
   }
 
   /**

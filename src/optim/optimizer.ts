@@ -16,7 +16,7 @@ import type { OptionTable } from "./options.ts";
 import { checkOption, checkOptions, withDefaults } from "./options.ts";
 import { checkOwnValues } from "./replaced.ts";
 import type { StateDict, StateKey, StateValue } from "./state-dict.ts";
-import { exportGroups, numbersOf, parseStateDict, shapeOf } from "./state-dict.ts";
+import { assign, counter, exportGroups, numbersOf, parseStateDict, shapeOf } from "./state-dict.ts";
 
 /** Parameters with options of their own, as given to a constructor or `addParamGroup`. */
 export type GroupOptions<O> = Partial<O> & { readonly params: readonly Tensor[] };
@@ -328,10 +328,7 @@ function stateOf(block: FlatGroup, key: StateKey, i: number): Tensor | null {
 }
 
 function snapshot(block: FlatGroup, key: StateKey, i: number): Tensor | null {
-  if (key.count) {
-    const count = empty(block.values.backend, [], "float32", key.key);
-    return count.copyFrom([block.steps[i]]);
-  }
+  if (key.count) return counter(block.values.backend, key.key, block.steps[i]);
   const state = stateOf(block, key, i);
   if (state === null) return null;
   const result = empty(state.backend, state.shape, state.dtype, key.block);
@@ -346,5 +343,5 @@ function write(block: FlatGroup, key: StateKey, i: number, value: StateValue): v
     return;
   }
   const state = stateOf(block, key, i);
-  if (state !== null && state.size > 0) state.copyFrom(numbersOf(value));
+  if (state !== null) assign(state, value);
 }

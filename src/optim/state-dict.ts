@@ -1,8 +1,12 @@
 /** Saved optimizer state in PyTorch's form, so that checkpoints travel both ways. */
+import { copy } from "../autograd.ts";
+import type { Backend } from "../backend/backend.ts";
 import { ShapeError, ValueError } from "../errors.ts";
+import { runInPlace } from "../op.ts";
 import type { Shape } from "../shape.ts";
 import { formatShape, sameShape, sizeOf } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
+import { checkSyncReads, fromData } from "../tensor.ts";
 import type { OptionTable } from "./options.ts";
 import { checkOption, snakeCase } from "./options.ts";
 
@@ -170,7 +174,12 @@ function checkShape(
 }
 
 function checkCount(where: string, key: string, value: StateValue): void {
-  if ("dataSync" in value) value.checkAlive(where);
+  if ("dataSync" in value) {
+    value.checkAlive(where);
+    if (!counts.has(value)) {
+      checkSyncReads(`${where}: ${key}`, value, "its number in a list: [await value.item()]");
+    }
+  }
   const numbers = numbersOf(value);
   if (numbers.length === 1 && Number.isInteger(numbers[0]) && numbers[0] >= 0) return;
   throw new ValueError(
@@ -178,8 +187,30 @@ function checkCount(where: string, key: string, value: StateValue): void {
   );
 }
 
+/** What counters were made from, as nothing may be readable at once where they are. */
+const counts = new WeakMap<Tensor, { readonly count: number; readonly version: number }>();
+
+/** A number of steps as it is saved: a 0-dimensional tensor in the innermost scope. */
+export function counter(backend: Backend, key: string, count: number): Tensor {
+  const saved = fromData(backend, Float32Array.of(count), [], "float32", key);
+  counts.set(saved, { count, version: saved.storage.version });
+  return saved;
+}
+
+/** The elements of a counter, or of what is readable at once. */
 export function numbersOf(value: StateValue): ArrayLike<number> {
-  return "dataSync" in value ? value.dataSync() : value;
+  if (!("dataSync" in value)) return value;
+  const known = counts.get(value);
+  return known?.version === value.storage.version ? [known.count] : value.dataSync();
+}
+
+/** target ← a value of its shape; what is on the target's device stays there. */
+export function assign(target: Tensor, value: StateValue): void {
+  if (target.size === 0) return;
+  const isNear =
+    "dataSync" in value && value.backend === target.backend && value.dtype === target.dtype;
+  if (isNear) runInPlace(copy, [value], [target], {});
+  else target.copyFrom(numbersOf(value));
 }
 
 const count = (n: number, noun: string): string => `${n} ${noun}${n === 1 ? "" : "s"}`;

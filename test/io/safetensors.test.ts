@@ -1,7 +1,11 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { RoadlessError, ShapeError, ValueError } from "../../src/errors.ts";
-import { decodeSafetensors, encodeSafetensors } from "../../src/io/index.ts";
+import {
+  decodeSafetensors,
+  encodeSafetensors,
+  encodeSafetensorsAsync,
+} from "../../src/io/index.ts";
 
 const safetensors = suite("safetensors");
 
@@ -128,18 +132,20 @@ safetensors("names and metadata may be any text", () => {
   assert.is(decodeSafetensors(encodeSafetensors(record)).tensors.size, 1);
 });
 
-safetensors("takes tensors by their dataSync", () => {
+safetensors("takes tensors by their dataSync, and by their data", async () => {
   const tensor = (data: Float32Array | Uint8Array, dtype: string) => ({
     shape: [data.length],
     dtype,
     dataSync: () => data,
+    data: async () => data,
   });
-  const { tensors } = decodeSafetensors(
-    encodeSafetensors({
-      x: tensor(Float32Array.of(1, 2), "float32"),
-      y: tensor(Uint8Array.of(1, 0), "bool"),
-    }),
-  );
+  const both = {
+    x: tensor(Float32Array.of(1, 2), "float32"),
+    y: tensor(Uint8Array.of(1, 0), "bool"),
+  };
+  const bytes = encodeSafetensors(both, { from: "here" });
+  assert.equal(await encodeSafetensorsAsync(both, { from: "here" }), bytes);
+  const { tensors } = decodeSafetensors(bytes);
   assert.equal(tensors.get("x"), { data: Float32Array.of(1, 2), shape: [2], dtype: "F32" });
   assert.equal(tensors.get("y"), { data: Uint8Array.of(1, 0), shape: [2], dtype: "BOOL" });
 });

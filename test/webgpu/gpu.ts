@@ -10,17 +10,34 @@ const required = "ROADLESS_WEBGPU_REQUIRED";
 const environment = (globalThis as { process?: typeof process }).process?.env ?? {};
 
 let running = false;
+let device: GPUDevice | null = null;
+
+/** The same GPU; the device that it gives last is kept at hand. */
+function watched(gpu: GPU): object {
+  return {
+    requestAdapter: async (options?: GPURequestAdapterOptions) => {
+      const adapter = await gpu.requestAdapter(options);
+      const request = adapter?.requestDevice.bind(adapter);
+      if (adapter === null || request === undefined) return null;
+      adapter.requestDevice = async (wanted) => (device = await request(wanted));
+      return adapter;
+    },
+  };
+}
+
+/** The GPU goes away, as when its driver is restarted. */
+export function loseDevice(): void {
+  device!.destroy();
+}
 
 /** Starts a new device in place of the last one; why there is none, or null. */
 export async function startWebGpu(): Promise<string | null> {
   stopWebGpu();
   const path = environment[packagePath];
   try {
-    if (path === undefined) await rl.init({ device: "webgpu" });
-    else {
-      const { create } = (await import(path)) as { create(flags: string[]): object };
-      await rl.init({ device: "webgpu", gpu: create([]) });
-    }
+    const platform = (globalThis as { navigator?: { gpu?: GPU } }).navigator?.gpu;
+    const gpu = path === undefined ? platform : (await load(path)).create([]);
+    await rl.init({ device: "webgpu", ...(gpu === undefined ? {} : { gpu: watched(gpu) }) });
     running = true;
     return null;
   } catch (error) {
@@ -30,6 +47,8 @@ export async function startWebGpu(): Promise<string | null> {
     await rl.init({ device: "cpu" });
   }
 }
+
+const load = (path: string): Promise<{ create(flags: string[]): GPU }> => import(path);
 
 export function stopWebGpu(): void {
   if (running) rl.backend("webgpu").close();

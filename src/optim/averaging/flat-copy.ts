@@ -12,6 +12,8 @@ import { enterScope, runScoped } from "../../scope.ts";
 import { formatShape, sameShape, stridesOf } from "../../shape.ts";
 import { withRecording } from "../../tape.ts";
 import { empty, isFloat, Storage, Tensor } from "../../tensor.ts";
+import type { StateValue } from "../state-dict.ts";
+import { assign } from "../state-dict.ts";
 
 /** Flat memory for all parameters: one tensor per stretch of equal device and dtype. */
 export type Block = readonly Tensor[];
@@ -111,16 +113,15 @@ export class FlatCopies {
   }
 
   /** Overwrites a block with values in the order of the parameters, which `check` has accepted. */
-  pack(block: Block, values: readonly (Tensor | ArrayLike<number>)[]): void {
+  pack(block: Block, values: readonly StateValue[]): void {
     this.eachPart(block).forEach((part, i) => {
-      const value = values[i];
-      if (part.size > 0) part.copyFrom("dataSync" in value ? value.dataSync() : value);
+      assign(part, values[i]);
       part.dispose();
     });
   }
 
   /** Saved values as a list in the order of the parameters. @throws naming what differs */
-  check(where: string, saved: unknown): (Tensor | ArrayLike<number>)[] {
+  check(where: string, saved: unknown): StateValue[] {
     const values = typeof saved === "object" && saved !== null ? Object.values(saved) : [];
     if (values.length !== this.params.length) {
       throw new ValueError(
@@ -129,7 +130,7 @@ export class FlatCopies {
       );
     }
     this.params.forEach((param, i) => {
-      const value = values[i] as Tensor | ArrayLike<number>;
+      const value = values[i] as StateValue;
       const fits = "dataSync" in value ? sameShape(value.shape, param.shape) : true;
       if (fits && ("dataSync" in value ? value.size : value.length) === param.size) return;
       const found = "dataSync" in value ? formatShape(value.shape) : `${value.length} elements`;
@@ -137,7 +138,7 @@ export class FlatCopies {
         `${where}: tensor ${i} is ${found}; expected ${formatShape(param.shape)}, as its parameter`,
       );
     });
-    return values as (Tensor | ArrayLike<number>)[];
+    return values as StateValue[];
   }
 
   private eachPart(block: Block): Tensor[] {

@@ -1,8 +1,12 @@
 /** Lookahead around any optimizer. */
 import { takeEveryTime } from "../../capture.ts";
 import { LifetimeError, ValueError } from "../../errors.ts";
+import { add, sub } from "../../ops/arithmetic.ts";
+import { clone } from "../../ops/movement.ts";
 import { runScoped } from "../../scope.ts";
+import { withRecording } from "../../tape.ts";
 import type { Tensor } from "../../tensor.ts";
+import { fromData, typedArray } from "../../tensor.ts";
 import type { OptionTable } from "../options.ts";
 import { checkOptions, unit, withDefaults } from "../options.ts";
 import { lerpInPlace } from "../schedule-free/kernels.ts";
@@ -52,7 +56,7 @@ const sequences = ["x", "y", "z"];
  *
  * The wrapped optimizer keeps its momenta. Around a Schedule-Free optimizer θ is what the parameters
  * hold when it steps (y; x in the Closure forms), and the other sequences are moved by as much, so
- * that z − x, which is its momentum, stays; that goes through JavaScript memory, once in k steps.
+ * that z − x, which is its momentum, stays.
  *
  * Rates and other options are those in `paramGroups`, which are the wrapped optimizer's.
  *
@@ -184,37 +188,40 @@ export class Lookahead {
   }
 
   private synchronize(): void {
-    runScoped("Lookahead.step", () => {
-      this.copies.eachRun(this.slow, (fast, slow) => lerpInPlace(slow, fast, this.alpha));
-      if (!this.modal) {
-        this.copies.write(this.slow);
-        this.copies.touch();
-        return;
-      }
-      const before = this.copies.params.map((param) => param.dataSync());
-      const { state, param_groups: groups } = this.base.stateDict();
+    withRecording(false, () => runScoped("Lookahead.step", () => this.moveSlow()));
+  }
+
+  private moveSlow(): void {
+    this.copies.eachRun(this.slow, (fast, slow) => lerpInPlace(slow, fast, this.alpha));
+    if (!this.modal) {
       this.copies.write(this.slow);
       this.copies.touch();
-      const moved: Record<number, Record<string, StateValue>> = {};
-      this.copies.params.forEach((param, i) => {
-        if (state[i] === undefined) return;
-        const now = param.dataSync();
-        moved[i] = { ...state[i] };
-        for (const key of sequences) {
-          const value = state[i][key];
-          if (value === undefined) continue;
-          if (key === "y") {
-            moved[i][key] = now;
-            continue;
-          }
-          const data = "dataSync" in value ? value.dataSync() : value;
-          moved[i][key] = Float64Array.from(data, (x, j) => x + (now[j] - before[i][j]));
-        }
-      });
-      this.base.loadStateDict({ state: moved, param_groups: groups });
+      return;
+    }
+    const before = this.copies.params.map((param) => clone(param));
+    const { state, param_groups: groups } = this.base.stateDict();
+    this.copies.write(this.slow);
+    this.copies.touch();
+    const moved: Record<number, Record<string, StateValue>> = {};
+    this.copies.params.forEach((param, i) => {
+      if (state[i] === undefined) return;
+      const shift = sub(param, before[i]);
+      moved[i] = { ...state[i] };
+      for (const key of sequences) {
+        const value = state[i][key];
+        if (value !== undefined)
+          moved[i][key] = key === "y" ? clone(param) : add(tensorOf(value, param), shift);
+      }
     });
+    this.base.loadStateDict({ state: moved, param_groups: groups });
   }
 }
+
+/** A saved value as a tensor like the parameter. */
+const tensorOf = (value: StateValue, param: Tensor): Tensor =>
+  "dataSync" in value
+    ? value
+    : fromData(param.backend, typedArray(param.dtype, value), param.shape);
 
 const paramsOf = ({ paramGroups }: LookaheadBase): Tensor[] =>
   paramGroups.flatMap(({ params }) => params);

@@ -19,7 +19,7 @@ import type { GroupOptions, ParamGroup } from "../optimizer.ts";
 import type { OptionTable } from "../options.ts";
 import { checkOptions, nonNegative, unit, withDefaults } from "../options.ts";
 import type { StateDict, StateValue } from "../state-dict.ts";
-import { numbersOf, parseStateDict } from "../state-dict.ts";
+import { assign, parseStateDict } from "../state-dict.ts";
 import type { AveragingStep } from "./coefficients.ts";
 import { averagingStep } from "./coefficients.ts";
 import type { ModalGroup } from "./modes.ts";
@@ -290,7 +290,7 @@ export abstract class ScheduleFreeAround<O extends BaseOptions, C extends object
         side.started[i] = values?.some(([{ key }]) => key === "z") ?? false;
         if (!side.started[i] || side.params[i].size === 0) return;
         for (const [{ block: name }, value] of values!) {
-          runScoped(where, () => block.slice(side.get(name), i).copyFrom(numbersOf(value)));
+          runScoped(where, () => assign(block.slice(side.get(name), i), value));
         }
       });
       const { written } = dict.param_groups[g];
