@@ -6,6 +6,8 @@ await playFiles(
     "webgpu/ops.test.ts": () => import("../webgpu/ops.test.ts"),
     "webgpu/backend.test.ts": () => import("../webgpu/backend.test.ts"),
     "webgpu/recurrent.test.ts": () => import("../webgpu/recurrent.test.ts"),
+    "webgpu/attention.test.ts": () => import("../webgpu/attention.test.ts"),
+    "webgpu/optim.test.ts": () => import("../webgpu/optim.test.ts"),
   },
   async () => {
     const { init } = await import("../../src/index.ts");

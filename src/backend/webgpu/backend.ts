@@ -132,9 +132,9 @@ export class GpuBackend implements Backend {
     };
   }
 
-  /** Buffers in use, and all bytes that the pool holds. */
-  stats(): PoolStats {
-    return this.#pool.stats();
+  /** Buffers in use, all bytes that the pool holds, and the number of dispatches so far. */
+  stats(): PoolStats & { dispatches: number } {
+    return { ...this.#pool.stats(), dispatches: this.#queue.recorded };
   }
 
   close(): void {

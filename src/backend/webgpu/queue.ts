@@ -28,6 +28,7 @@ export class Queue {
   #pass: GPUComputePassEncoder | null = null;
   /** Number of the batch that is being recorded. */
   #batch = 0;
+  #recorded = 0;
 
   constructor(device: GPUDevice) {
     this.#device = device;
@@ -41,6 +42,11 @@ export class Queue {
     });
   }
 
+  /** Dispatches so far. */
+  get recorded(): number {
+    return this.#recorded;
+  }
+
   /** Records a dispatch. `write` stores its parameters, as words or floats from element `at` on. */
   dispatch(
     pipeline: GPUComputePipeline,
@@ -50,6 +56,7 @@ export class Queue {
     write: (words: Uint32Array, floats: Float32Array, at: number) => void,
   ): void {
     if (this.#dispatches === MOST_DISPATCHES) this.submit();
+    this.#recorded++;
     const offset = this.#dispatches++ * PARAMETER_BYTES;
     write(this.#words, this.#floats, offset / 4);
     const pass = (this.#pass ??= this.#open().beginComputePass());

@@ -1,5 +1,6 @@
 /** What the webgpu backend runs: one launcher per kind. */
 import type { Launcher } from "../runtime.ts";
+import { attentionLaunchers } from "./attention.ts";
 import { batchNormLaunchers } from "./batch-norm.ts";
 import { convLaunchers } from "./conv.ts";
 import { accumulate, map, where, zip } from "./elementwise.ts";
@@ -8,6 +9,7 @@ import { layerNorm, layerNormGrad } from "./layer-norm.ts";
 import { dropout, mse, mseGrad } from "./losses.ts";
 import { matmulLaunchers } from "./matmul.ts";
 import { cast, concat, copy, fill } from "./movement.ts";
+import { norm, polyakSums } from "./norm.ts";
 import { optimLaunchers } from "./optim.ts";
 import { poolLaunchers } from "./pool.ts";
 import { recurrentLaunchers } from "./recurrent.ts";
@@ -37,6 +39,9 @@ export const launchers: Readonly<Record<string, Launcher>> = {
   layerNorm,
   layerNormGrad,
   resample,
+  norm,
+  polyakSums,
+  ...attentionLaunchers,
   ...batchNormLaunchers,
   ...matmulLaunchers,
   ...convLaunchers,
