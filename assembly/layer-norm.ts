@@ -13,12 +13,17 @@
 import { GradSums, rowSquares, rowSum } from "./row-sums";
 import { F32x4 } from "./simd";
 
-/** `weight` and `bias`: n numbers each, or 0 for none. `y` may be `x`. */
+/**
+ * `weight` and `bias`: n numbers each, or 0 for none. `y` may be `x`. Where `residual` is not 0 the rows are those
+ * of `sum`, which becomes x + residual.
+ */
 export function layer_norm_f32(
   x: usize,
+  residual: usize,
   weight: usize,
   bias: usize,
   y: usize,
+  sum: usize,
   n: i32,
   centre: i32,
   eps: f64,
@@ -28,7 +33,11 @@ export function layer_norm_f32(
   const bytes = (<usize>n) << 2;
   const whole = (<usize>(n & ~3)) << 2;
   for (let row = begin; row < end; row++) {
-    const from = x + <usize>row * bytes;
+    let from = x + <usize>row * bytes;
+    if (residual) {
+      addRow(from, residual + <usize>row * bytes, sum + <usize>row * bytes, n);
+      from = sum + <usize>row * bytes;
+    }
     const to = y + <usize>row * bytes;
     const mean = centre ? rowSum(from, n) / <f64>n : 0;
     const scale = 1 / sqrt<f64>(rowSquares(from, n, mean) / <f64>n + eps);
@@ -52,6 +61,14 @@ export function layer_norm_f32(
   }
 }
 
+function addRow(a: usize, b: usize, sum: usize, n: i32): void {
+  const bytes = (<usize>n) << 2;
+  const whole = bytes & ~15;
+  let i: usize = 0;
+  for (; i < whole; i += 16) v128.store(sum + i, f32x4.add(v128.load(a + i), v128.load(b + i)));
+  for (; i < bytes; i += 4) store<f32>(sum + i, load<f32>(a + i) + load<f32>(b + i));
+}
+
 /** Rows whose parts of dweight and dbias are added up before they are written. */
 const BLOCK: i32 = 32;
 
@@ -62,11 +79,13 @@ export function layer_norm_blocks(rows: i32): i32 {
 
 /**
  * From the gradient of y, with g = dy [·weight]. `dweights` and `dbiases` take the sums of dy·x̂ and of dy over
- * each block, [blocks, n]; 0 for none. `begin … end` counts blocks. `dx` may be `dy`.
+ * each block, [blocks, n]; 0 for none. `plus`, or nothing where that is 0, is added to dx. `begin … end` counts
+ * blocks. `dx` may be `dy` or `plus`.
  */
 export function layer_norm_grad_f32(
   x: usize,
   dy: usize,
+  plus: usize,
   weight: usize,
   dx: usize,
   dweights: usize,
@@ -88,7 +107,9 @@ export function layer_norm_grad_f32(
       memory.fill(db, 0, bytes);
     }
     for (let row = block * BLOCK; row < stop; row++) {
-      gradRow(x + bytes * row, dy + bytes * row, weight, dx + bytes * row, dw, db, n, centre, eps);
+      const at = bytes * row;
+      const p = plus ? plus + at : 0;
+      gradRow(x + at, dy + at, p, weight, dx + at, dw, db, n, centre, eps);
     }
   }
 }
@@ -96,6 +117,7 @@ export function layer_norm_grad_f32(
 function gradRow(
   x: usize,
   dy: usize,
+  plus: usize,
   weight: usize,
   dx: usize,
   dweight: usize,
@@ -126,7 +148,8 @@ function gradRow(
       v128.store(dweight + i, F32x4.fma(given, normal, v128.load(dweight + i)));
       v128.store(dbias + i, f32x4.add(v128.load(dbias + i), given));
     }
-    v128.store(dx + i, f32x4.mul(F32x4.fnma(distance, d, f32x4.sub(g, c)), s));
+    const r = f32x4.mul(F32x4.fnma(distance, d, f32x4.sub(g, c)), s);
+    v128.store(dx + i, plus ? f32x4.add(r, v128.load(plus + i)) : r);
   }
   for (let i = whole; i < bytes; i += 4) {
     const given = load<f32>(dy + i);
@@ -136,6 +159,7 @@ function gradRow(
       store<f32>(dweight + i, load<f32>(dweight + i) + given * (distance * <f32>scale));
       store<f32>(dbias + i, load<f32>(dbias + i) + given);
     }
-    store<f32>(dx + i, (g - <f32>shift - distance * <f32>slope) * <f32>scale);
+    const r = (g - <f32>shift - distance * <f32>slope) * <f32>scale;
+    store<f32>(dx + i, plus ? r + load<f32>(plus + i) : r);
   }
 }

@@ -262,6 +262,20 @@ export function gradientOf({ inputs }: VjpContext, i: number): Tensor {
   return slot;
 }
 
+/**
+ * For a vjp: takes the gradient that other uses of input i have given it so far, into the innermost scope, or null.
+ * Who takes it adds it to the gradient returned for that input, in the same pass over memory; it may be a view, and
+ * others may see it, so it is only read.
+ */
+export function pendingOf({ inputs }: VjpContext, i: number): Tensor | null {
+  const node = inputs[i].node as Node | null;
+  if (node === null || node.grad === null) return null;
+  const pending = node.grad;
+  node.grad = null;
+  enterScope(pending);
+  return pending;
+}
+
 /** A tensor of the same shape and dtype, full of one value, in the innermost scope. */
 export function filled(like: Tensor, value: number): Tensor {
   const result = empty(like.backend, like.shape, like.dtype, "grad");

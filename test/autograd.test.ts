@@ -179,4 +179,20 @@ scoped("the power one half is the square root on every device, of special values
   }
 });
 
+scoped(
+  "the gradient of a norm takes in what the shortcut around it gave, without a pass of its own",
+  () => {
+    const x = leaf([3, -1, 2, 5]);
+    const y = x.mul(2);
+    const passes: string[] = [];
+    const sum = rl.layerNorm(y, [4]).mul(y).add(y).sum();
+    rl.setTracer(({ op }) => passes.push(op));
+    sum.backward();
+    rl.setTracer(null);
+    assert.ok(passes.includes("layerNormGrad"));
+    // One for the product, whose two gradients of y meet; none for the norm.
+    assert.is(passes.filter((op) => op === "accumulate").length, 1);
+  },
+);
+
 autograd.run();

@@ -729,6 +729,12 @@ const cases: [what: string, kind: Kind, f: () => unknown, message: string][] = [
     "rmsNorm: weight has the shape [2]; expected normalizedShape, [3]",
   ],
   [
+    "layerNorm residual",
+    rl.ShapeError,
+    () => rl.layerNorm(ones([2, 3]), 3, { residual: ones([3]) }),
+    "layerNorm: residual is ones float32 [3]; expected the shape and dtype of ones float32 [2, 3]",
+  ],
+  [
     "layerNorm eps",
     rl.ValueError,
     () => rl.layerNorm(ones([2, 3]), 3, { eps: -1 }),

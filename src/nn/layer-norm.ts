@@ -45,10 +45,11 @@ export class LayerNorm extends Module {
     this.bias = elementwiseAffine && bias ? parameter(zeros(this.normalizedShape, make)) : null;
   }
 
-  forward(x: Tensor): Tensor {
+  /** Of x, or of x + residual in one pass. */
+  forward(x: Tensor, residual: Tensor | null = null): Tensor {
     const { weight, bias, eps } = this;
     if (!this.training && weight !== null) warnAtY("LayerNorm in eval mode", [weight]);
-    return layerNorm(x, this.normalizedShape, { weight, bias, eps });
+    return layerNorm(x, this.normalizedShape, { residual, weight, bias, eps });
   }
 }
 
@@ -76,10 +77,11 @@ export class RMSNorm extends Module {
       : null;
   }
 
-  forward(x: Tensor): Tensor {
+  /** Of x, or of x + residual in one pass. */
+  forward(x: Tensor, residual: Tensor | null = null): Tensor {
     const { weight, eps } = this;
     if (!this.training && weight !== null) warnAtY("RMSNorm in eval mode", [weight]);
-    return rmsNorm(x, this.normalizedShape, { weight, eps });
+    return rmsNorm(x, this.normalizedShape, { residual, weight, eps });
   }
 }
 

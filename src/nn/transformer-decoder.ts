@@ -52,9 +52,9 @@ export class TransformerDecoderLayer extends TransformerLayer {
       const z = add(y, look(norm2.forward(y)));
       return add(z, this.feed(norm3.forward(z)));
     }
-    const y = norm1.forward(add(x, attend(x)));
-    const z = norm2.forward(add(y, look(y)));
-    return norm3.forward(add(z, this.feed(z)));
+    const y = norm1.forward(x, attend(x));
+    const z = norm2.forward(y, look(y));
+    return norm3.forward(z, this.feed(z));
   }
 }
 

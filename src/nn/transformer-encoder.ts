@@ -38,8 +38,8 @@ export class TransformerEncoderLayer extends TransformerLayer {
       const y = add(x, attend(norm1.forward(x)));
       return add(y, this.feed(norm2.forward(y)));
     }
-    const y = norm1.forward(add(x, attend(x)));
-    return norm2.forward(add(y, this.feed(y)));
+    const y = norm1.forward(x, attend(x));
+    return norm2.forward(y, this.feed(y));
   }
 }
 

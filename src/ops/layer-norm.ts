@@ -1,4 +1,5 @@
 /** Normalisation of each sample by its own statistics: layer, RMS and group normalisation. */
+import { pendingOf } from "../autograd.ts";
 import type { Kernel, NdArray } from "../backend/backend.ts";
 import { ShapeError, ValueError } from "../errors.ts";
 import type { Op } from "../op.ts";
@@ -17,6 +18,8 @@ interface RowAttrs {
   eps: number;
   /** Subtract the mean? */
   centre: boolean;
+  /** There is a residual; in the gradient, a gradient of x from elsewhere that is added. Default false. */
+  added?: boolean;
 }
 
 /** Mean (0 without centring) and 1 / √(variance + eps) of n neighbours from `at` on. */
@@ -35,8 +38,13 @@ const kernel: Kernel = {
   name: "layerNorm",
   kind: "layerNorm",
   wasm: "layer_norm",
-  reference: (inputs: readonly NdArray[], [y]: readonly NdArray[], attrs: RowAttrs) => {
-    const [x, weight, bias] = inputs;
+  reference: (inputs: readonly NdArray[], [y, sum]: readonly NdArray[], attrs: RowAttrs) => {
+    let [x, ...others] = inputs;
+    if (attrs.added) {
+      for (let i = 0; i < x.data.length; i++) sum.data[i] = x.data[i] + others[0].data[i];
+      [x, others] = [sum, others.slice(1)];
+    }
+    const [weight, bias] = others as (NdArray | undefined)[];
     for (let at = 0; at < y.data.length; at += attrs.n) {
       const [mean, scale] = moments(x, at, attrs);
       for (let k = 0; k < attrs.n; k++) {
@@ -51,7 +59,8 @@ const layerNormOp: Op<RowAttrs> = defineOp<RowAttrs>({
   ...kernel,
   shape: inputShape,
   saves: [0],
-  vjp: (dy, { saved: [x] }, attrs) => [run(layerNormGradOp, [x, dy], attrs)],
+  vjp: (dy, context, attrs) =>
+    gradients(context.saved[0], dy, undefined, pendingOf(context, 0), attrs),
 });
 
 /** The same with a weight, and perhaps a bias. */
@@ -60,27 +69,56 @@ const affineOp = defineOp<RowAttrs>({
   name: "layerNormAffine",
   shape: inputShape,
   saves: [0, 1],
-  vjp: (dy, { saved: [x, weight], inputs }, attrs) => {
-    const [dx, dweight, dbias] = runAll(layerNormGradOp, [x, dy, weight], attrs);
-    const grads = [dx, reshape(dweight, weight.shape)];
-    return inputs.length > 2 ? [...grads, reshape(dbias, weight.shape)] : grads;
+  vjp: (dy, context, attrs) => {
+    const [x, weight] = context.saved;
+    return gradients(x, dy, weight, pendingOf(context, 0), attrs);
   },
 });
 
+/** x, residual, weight?, bias? → the norm of x + residual, and that sum for the gradient. */
+const residualOp = defineOp<RowAttrs>({
+  ...kernel,
+  name: "layerNormResidual",
+  shape: inputShape,
+  extra: ([x]) => [{ shape: x.shape, dtype: x.dtype }],
+  saves: ["extra0", 2],
+  vjp: (dy, { saved: [sum, weight] }, { n, eps, centre }) => {
+    const [dsum, ...others] = gradients(sum, dy, weight, null, { n, eps, centre });
+    return [dsum, dsum, ...others];
+  },
+});
+
+/** Of what is normalised, `plus` added to it, and of weight and bias, if there is a weight. */
+function gradients(
+  x: Tensor,
+  dy: Tensor,
+  weight: Tensor | undefined,
+  plus: Tensor | null,
+  attrs: RowAttrs,
+): Tensor[] {
+  const inputs = plus === null ? [x, dy] : [x, dy, plus];
+  if (weight !== undefined) inputs.push(weight);
+  const given = plus === null ? attrs : { ...attrs, added: true };
+  const [dx, ...sums] = runAll(layerNormGradOp, inputs, given);
+  return [dx, ...sums.map((sum) => reshape(sum, weight!.shape))];
+}
+
 /**
- * x, dy, weight? → dx, and with a weight those of weight and bias, [n]: with g = dy·weight
- * dx = scale·(g − mean(g) − normal·mean(g·normal)), dweight = Σ dy·normal and dbias = Σ dy.
+ * x, dy, weight? (with `added` x, dy, plus, weight?) → dx, and with a weight those of weight and bias, [n]: with
+ * g = dy·weight, dx = [plus +] scale·(g − mean(g) − normal·mean(g·normal)), dweight = Σ dy·normal and dbias = Σ dy.
  */
 const layerNormGradOp = defineOp<RowAttrs>({
   name: "layerNormGrad",
   kind: "layerNormGrad",
   wasm: "layer_norm_grad",
   reference: (
-    [x, dy, weight]: readonly NdArray[],
+    [x, dy, ...others]: readonly NdArray[],
     [dx, dweight, dbias]: readonly NdArray[],
     attrs: RowAttrs,
   ) => {
-    const { n, centre } = attrs;
+    const { n, centre, added = false } = attrs;
+    const plus = added ? others[0] : undefined;
+    const weight = others[added ? 1 : 0] as NdArray | undefined;
     dweight?.data.fill(0);
     dbias?.data.fill(0);
     for (let at = 0; at < dx.data.length; at += n) {
@@ -94,7 +132,7 @@ const layerNormGradOp = defineOp<RowAttrs>({
         slope += (g(k) * normal(k)) / n;
       }
       for (let k = 0; k < n; k++) {
-        dx.data[at + k] = scale * (g(k) - shift - normal(k) * slope);
+        dx.data[at + k] = scale * (g(k) - shift - normal(k) * slope) + (plus?.data[at + k] ?? 0);
         if (weight === undefined) continue;
         dweight.data[k] += dy.data[at + k] * normal(k);
         dbias.data[k] += dy.data[at + k];
@@ -102,9 +140,9 @@ const layerNormGradOp = defineOp<RowAttrs>({
     }
   },
   shape: inputShape,
-  extra: (inputs, { n }) => {
+  extra: (inputs, { n, added }) => {
     const row = { shape: [n], dtype: inputs[0].dtype };
-    return inputs.length > 2 ? [row, row] : [];
+    return inputs.length > (added ? 3 : 2) ? [row, row] : [];
   },
 });
 
@@ -135,19 +173,36 @@ function checkNormalized(
   return shape;
 }
 
+function checkResidual(op: string, x: Tensor, residual: Tensor): void {
+  if (sameShape(x.shape, residual.shape) && x.dtype === residual.dtype) return;
+  throw new ShapeError(
+    `${op}: residual is ${residual.describe()}; expected the shape and dtype of ${x.describe()}`,
+  );
+}
+
 /** Runs the record with what parameters there are. */
 function normalizeRows(
   x: Tensor,
+  residual: Tensor | null,
   weight: Tensor | null,
   bias: Tensor | null,
   attrs: RowAttrs,
 ): Tensor {
+  if (residual !== null) {
+    const inputs = [x, residual];
+    if (weight !== null) inputs.push(weight);
+    if (weight !== null && bias !== null) inputs.push(bias);
+    const y = run(residualOp, inputs, { ...attrs, added: true });
+    return weight === null && bias !== null ? add(y, bias) : y;
+  }
   if (weight !== null) return run(affineOp, bias ? [x, weight, bias] : [x, weight], attrs);
   const y = run(layerNormOp, [x], attrs);
   return bias === null ? y : add(y, bias);
 }
 
 export interface LayerNormOptions {
+  /** Of x's shape: x + residual is normalised, in one pass. Default: none. */
+  residual?: Tensor | null;
   /** γ and β of normalizedShape. Default: 1 and 0. */
   weight?: Tensor | null;
   bias?: Tensor | null;
@@ -165,13 +220,16 @@ export function layerNorm(
   normalizedShape: number | Shape,
   options: LayerNormOptions = {},
 ): Tensor {
-  const { weight = null, bias = null, eps = 1e-5 } = options;
+  const { residual = null, weight = null, bias = null, eps = 1e-5 } = options;
   const shape = checkNormalized("layerNorm", x, normalizedShape, { weight, bias });
+  if (residual !== null) checkResidual("layerNorm", x, residual);
   checkEps("layerNorm", eps);
-  return normalizeRows(x, weight, bias, { n: sizeOf(shape), eps, centre: true });
+  return normalizeRows(x, residual, weight, bias, { n: sizeOf(shape), eps, centre: true });
 }
 
 export interface RmsNormOptions {
+  /** Of x's shape: x + residual is normalised, in one pass. Default: none. */
+  residual?: Tensor | null;
   /** γ of normalizedShape. Default: 1. */
   weight?: Tensor | null;
   /** Added to the mean square. Default: the distance from 1 to the next number of x's dtype. */
@@ -187,11 +245,12 @@ export function rmsNorm(
   normalizedShape: number | Shape,
   options: RmsNormOptions = {},
 ): Tensor {
-  const { weight = null } = options;
+  const { residual = null, weight = null } = options;
   const shape = checkNormalized("rmsNorm", x, normalizedShape, { weight });
+  if (residual !== null) checkResidual("rmsNorm", x, residual);
   const eps = options.eps ?? (x.dtype === "float64" ? Number.EPSILON : 2 ** -23);
   checkEps("rmsNorm", eps);
-  return normalizeRows(x, weight, null, { n: sizeOf(shape), eps, centre: false });
+  return normalizeRows(x, residual, weight, null, { n: sizeOf(shape), eps, centre: false });
 }
 
 export interface GroupNormOptions {
@@ -227,7 +286,7 @@ export function groupNorm(x: Tensor, numGroups: number, options: GroupNormOption
   checkEps(op, eps);
   const perChannel = x.shape.slice(1).map((extent, d) => (d === 0 ? extent : 1));
   const n = sizeOf(x.shape.slice(1)) / numGroups;
-  let y = normalizeRows(x, null, null, { n, eps, centre: true });
+  let y = normalizeRows(x, null, null, null, { n, eps, centre: true });
   if (weight !== null) y = mul(y, reshape(weight, perChannel));
   return bias === null ? y : add(y, reshape(bias, perChannel));
 }

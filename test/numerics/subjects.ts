@@ -439,6 +439,12 @@ const others: readonly Subject[] = [
     { domains: [[on(-3, 5)], unit, unit], webnn: { op: "layerNormalization", absolute: loose } },
   ),
   rest(
+    "layerNormResidual",
+    (x, residual, weight, bias) => rl.layerNorm(x, [256], { residual, weight, bias }),
+    [[64, 256], [64, 256], [256], [256]],
+    { domains: [[on(-3, 5)], [on(-1, 1)], unit, unit] },
+  ),
+  rest(
     "batchNorm",
     (x, weight, bias) => rl.batchNorm(x, { weight, bias, training: true }),
     [[64, 256], [256], [256]],

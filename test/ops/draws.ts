@@ -531,6 +531,22 @@ const norms: readonly Draw[] = [
     ),
   },
   {
+    op: "layerNormResidual",
+    values: moderate,
+    tolerance: 4e-5,
+    calls: fc.tuple(shapeOf(1, 3), fc.boolean(), fc.boolean()).map(([shape, affine, centred]) => {
+      const last = shape.slice(-1);
+      return {
+        how: `affine ${affine}, centred ${centred}`,
+        f: (x, residual, weight, bias) =>
+          centred
+            ? rl.layerNorm(x, last, { residual, weight, bias, eps: 1e-2 })
+            : rl.rmsNorm(x, last, { residual, weight, eps: 1e-2 }),
+        shapes: affine ? [shape, shape, last, ...(centred ? [last] : [])] : [shape, shape],
+      };
+    }),
+  },
+  {
     op: "layerNorm",
     values: moderate,
     tolerance: 4e-5,

@@ -846,6 +846,58 @@ export const rows: readonly Row[] = [
       ],
     ],
   },
+  {
+    op: "layerNormResidual",
+    f: (x, residual) => rl.layerNorm(x, x.shape.slice(-1), { residual }),
+    shapes: [
+      [
+        [3, 5],
+        [3, 5],
+      ],
+      [
+        [2, 33, 70],
+        [2, 33, 70],
+      ],
+    ],
+  },
+  {
+    op: "layerNormResidual",
+    f: (x, residual, weight, bias) => rl.layerNorm(x, weight.shape, { residual, weight, bias }),
+    shapes: [
+      [[99, 7], [99, 7], [7], [7]],
+      [[0, 5], [0, 5], [5], [5]],
+    ],
+  },
+  {
+    op: "layerNormResidual",
+    f: (x, residual, bias) => rl.layerNorm(x, bias.shape, { residual, bias }),
+    shapes: [[[3, 5], [3, 5], [5]]],
+  },
+  {
+    op: "layerNormResidual",
+    f: (x, residual, weight) => rl.rmsNorm(x, weight.shape, { residual, weight }),
+    shapes: [[[5, 9], [5, 9], [9]]],
+  },
+  // Other uses of x give it a gradient first, which that of the norm is added to: of everything, or of a view.
+  {
+    op: "layerNorm",
+    f: (x) => {
+      const y = rl.mul(x, 2);
+      return rl.add(y, rl.mul(rl.layerNorm(y, y.shape.slice(-1)), y));
+    },
+    shapes: [[[3, 5]], [[33, 70]]],
+  },
+  {
+    op: "layerNormAffine",
+    f: (x, weight) => {
+      const y = rl.mul(x, 2);
+      return rl.concat([
+        rl.rmsNorm(y, weight.shape, { weight }),
+        y.transpose(0, 1).transpose(0, 1),
+      ]);
+    },
+    shapes: [[[6, 9], [9]]],
+  },
   ...[1, 2, 4].map((groups): Row => ({
     op: "layerNorm",
     f: (x, weight, bias) => rl.groupNorm(x, groups, { weight, bias }),
