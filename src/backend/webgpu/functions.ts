@@ -101,15 +101,8 @@ fn infinity() -> f32 { return bitcast<f32>(infinity_bits); }`,
   let scale = bitcast<f32>(0x3f000000u + (bitcast<u32>(i32(n)) << 23u));
   return 2.0 * fma(scale, expm1_reduced(r), scale - 0.5);
 }`,
-  f_log: `fn f_log(x: f32) -> f32 {
-  if (is_nan(x) || x < 0.0) { return nan(); }
-  if (x == 0.0) { return -infinity(); }
-  if (is_inf(x)) { return x; }
-  let small = x < 1.17549435e-38;
-  let bits = bitcast<i32>(select(x, x * 8388608.0, small));
-  let k = (bits - 0x3f3504f3) >> 23u;
-  let f = bitcast<f32>(bits - (k << 23u)) - 1.0;
-  let e = f32(select(k, k - 23, small));
+  // log(1 + f) + e log 2, of 1 + f in [0.707, 1.414].
+  log_reduced: `fn log_reduced(f: f32, e: f32) -> f32 {
   var p = fma(0.070376836, f, -0.1151461);
   p = fma(p, f, 0.116769984);
   p = fma(p, f, -0.12420141);
@@ -121,6 +114,16 @@ fn infinity() -> f32 { return bitcast<f32>(infinity_bits); }`,
   let f2 = f * f;
   let y = fma(-0.5, f2, fma(e, -0.00021219444, f * p * f2));
   return fma(e, 0.6933594, f + y);
+}`,
+  f_log: `fn f_log(x: f32) -> f32 {
+  if (is_nan(x) || x < 0.0) { return nan(); }
+  if (x == 0.0) { return -infinity(); }
+  if (is_inf(x)) { return x; }
+  let small = x < 1.17549435e-38;
+  let bits = bitcast<i32>(select(x, x * 8388608.0, small));
+  let k = (bits - 0x3f3504f3) >> 23u;
+  let f = bitcast<f32>(bits - (k << 23u)) - 1.0;
+  return log_reduced(f, f32(select(k, k - 23, small)));
 }`,
   // The exponent apart from the rest, so that powers of 2 come out exact.
   f_log2: `fn f_log2(x: f32) -> f32 {
@@ -134,11 +137,13 @@ fn infinity() -> f32 { return bitcast<f32>(infinity_bits); }`,
   if (is_nan(x) || x <= 0.0 || is_inf(x)) { return f_log(x); }
   return f_log2(x) * 0.30102999566;
 }`,
+  // What 1 + x loses cannot be computed: a compiler may take (1 + x) - 1 for x. So x itself is reduced.
   f_log1p: `fn f_log1p(x: f32) -> f32 {
-  if (is_nan(x) || is_inf(x) || x <= -1.0) { return f_log(1.0 + x); }
-  if (abs(x) < 0.0009765625) { return x * fma(x, fma(x, 0.33333334, -0.5), 1.0); }
-  let u = 1.0 + x;
-  return f_log(u) + (x - (u - 1.0)) / u;
+  if (is_nan(x) || is_inf(x) || x <= -1.0 || x > 1.0e9) { return f_log(1.0 + x); }
+  if (x == 0.0) { return x; }
+  let k = (bitcast<i32>(1.0 + x) - 0x3f3504f3) >> 23u;
+  let scale = bitcast<f32>((127 - k) << 23u);
+  return log_reduced(fma(scale, x, scale - 1.0), f32(k));
 }`,
   f_log_one_plus_exp: `fn f_log_one_plus_exp(x: f32) -> f32 {
   return f_max(x, 0.0) + f_log1p(f_exp(-abs(x)));
