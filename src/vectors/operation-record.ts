@@ -7,6 +7,7 @@ import { listOf, rounded } from "./format.ts";
 import type { OperationCase } from "./operation-run.ts";
 import { operationOf, runOperation } from "./operation-run.ts";
 import type { GoldenAttrs, Operation, OperationInputs } from "./operations.ts";
+import { runNow } from "./reads.ts";
 
 /** An input: a shape alone is filled with numbers about 0. */
 export type InputSpec =
@@ -60,17 +61,24 @@ export function recordOperation(
   const attrs = (row.attrs ?? {}) as GoldenAttrs;
   const weights: (number[] | null)[] = [];
   const specs = Object.values(row.inputs);
-  const { outputs, grads } = runOperation(apply, { inputs, attrs }, "reference", {
-    differentiated: (i) => {
-      const spec = specs[i];
-      return !("differentiated" in spec) || spec.differentiated !== false;
-    },
-    gradOutput: (_, output) => {
-      const values = output.requiresGrad ? draw.normal(output.size) : null;
-      weights.push(values);
-      return values;
-    },
-  });
+  const { outputs, grads } = runNow(
+    "reference",
+    runOperation(
+      apply,
+      { inputs, attrs },
+      {
+        differentiated: (i) => {
+          const spec = specs[i];
+          return !("differentiated" in spec) || spec.differentiated !== false;
+        },
+        gradOutput: (_, output) => {
+          const values = output.requiresGrad ? draw.normal(output.size) : null;
+          weights.push(values);
+          return values;
+        },
+      },
+    ),
+  );
   const arrays = outputs.map(({ shape, dtype: type, data }): GoldenArray => {
     if (type === "int32") return { shape, dtype: "int64", data: listOf(data) };
     if (type === "bool") return { shape, dtype: "bool", data: listOf(data) };

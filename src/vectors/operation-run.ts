@@ -1,10 +1,12 @@
 /** Runs an operation on a case's inputs, forward and backward: what is recorded, and what is compared. */
-import type { DeviceName, DType, TypedArray } from "../index.ts";
+import type { DType, TypedArray } from "../index.ts";
 import { backend, scope, tensor, Tensor } from "../index.ts";
 import type { GoldenArray, JsonNumber, JsonNumbers } from "./format.ts";
 import { toNumbers, Unsupported } from "./format.ts";
 import type { GoldenAttrs, Operation, OperationInputs } from "./operations.ts";
 import { operations } from "./operations.ts";
+import type { Run } from "./reads.ts";
+import { read } from "./reads.ts";
 
 /** A case of ops/*.json without what comes out. */
 export interface OperationSpec {
@@ -51,20 +53,20 @@ export function operationOf(name: string): Operation {
   );
 }
 
-/** Runs `apply` in a scope; floats are of the device's type. Without `how`, forward alone. */
-export function runOperation(
+/** Runs `apply` in a scope, on the default device and in its float type. Without `how`, forward alone. */
+export function* runOperation(
   apply: Operation,
   { inputs: given, attrs }: Pick<OperationSpec, "inputs" | "attrs">,
-  device: DeviceName,
   how?: Differentiation,
-): OperationResult {
-  return scope((): OperationResult => {
-    const { float } = backend(device).capabilities();
+): Run<OperationResult> {
+  const open = scope();
+  try {
+    const { float } = backend().capabilities();
     const inputs = given.map(({ shape, dtype, data }, i) => {
       const type = dtypeOf(dtype, float);
       const requiresGrad = type === float && (how?.differentiated(i) ?? false);
       const values = Float64Array.from(toNumbers(data as readonly JsonNumber[]));
-      return tensor(values, { shape: [...shape], dtype: type, device, requiresGrad });
+      return tensor(values, { shape: [...shape], dtype: type, requiresGrad });
     }) as unknown as OperationInputs;
     inputs.byName = {};
     given.forEach(({ name }, i) => {
@@ -72,15 +74,19 @@ export function runOperation(
     });
     const result = apply(inputs, attrs);
     const tensors = result instanceof Tensor ? [result] : result;
-    const outputs = tensors.map((x) => ({ shape: x.shape, dtype: x.dtype, data: x.dataSync() }));
     if (how !== undefined) differentiate(tensors, how);
+    const held = inputs.flatMap(({ grad }) => grad ?? []);
+    const values = [...(yield* read([...tensors, ...held]))];
+    const outputs = tensors.map((x) => ({ shape: x.shape, dtype: x.dtype, data: values.shift()! }));
     const grads = inputs.map((input) => {
       if (!input.requiresGrad) return null;
-      return input.grad?.dataSync() ?? new Float64Array(input.size);
+      return input.grad === null ? new Float64Array(input.size) : values.shift()!;
     });
-    for (const input of inputs) input.grad?.dispose();
+    for (const grad of held) grad.dispose();
     return { outputs, grads };
-  });
+  } finally {
+    open.unwind();
+  }
 }
 
 function differentiate(outputs: readonly Tensor[], how: Differentiation): void {

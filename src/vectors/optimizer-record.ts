@@ -9,6 +9,7 @@ import type {
   PerParameter,
 } from "./optimizer-run.ts";
 import { runOptimizer } from "./optimizer-run.ts";
+import { runNow } from "./reads.ts";
 import type { AverageRunSpec, SchedulerRunSpec } from "./schedule-run.ts";
 import { runAverage, runScheduler } from "./schedule-run.ts";
 
@@ -52,16 +53,11 @@ export function recordOptimizer(
   create?: CreateOptimizer,
 ): OptimizerCase {
   const events: OptimizerCase["events"][number][] = [];
-  runOptimizer(
-    spec,
-    spec.events,
-    "reference",
-    (observed, i) => {
-      if (i >= 0) events.push({ ...spec.events[i], expect: expectation(observed) });
-      return true;
-    },
-    create,
-  );
+  const observe = (observed: Observed, i: number): boolean => {
+    if (i >= 0) events.push({ ...spec.events[i], expect: expectation(observed) });
+    return true;
+  };
+  runNow("reference", runOptimizer(spec, spec.events, observe, create));
   return { ...spec, events };
 }
 
@@ -108,7 +104,7 @@ export function recordScheduler(
 
 /** The average after each event. */
 export function recordAverage(spec: AverageRunSpec): AverageRunSpec {
-  const seen = runAverage(spec, "reference");
+  const seen = runNow("reference", runAverage(spec));
   const events = spec.events.map((event, i) => ({
     ...event,
     expect: { average: seen[i].average.map((list) => listOf(list)), n_averaged: seen[i].count },

@@ -1,10 +1,12 @@
 /** Runs the events of an optimizer case: what is seen after each is recorded, or compared. */
-import type { DeviceName, Tensor } from "../index.ts";
+import type { Tensor, TypedArray } from "../index.ts";
 import * as rl from "../index.ts";
 import type { FloatType, JsonNumber, JsonNumbers } from "./format.ts";
 import { toNumber, toNumbers } from "./format.ts";
 import type { Groups, OptimizerSpec } from "./optimizers.ts";
 import { camelKeys, createOptimizer } from "./optimizers.ts";
+import type { Asked, Run } from "./reads.ts";
+import { ask, read, readNumber } from "./reads.ts";
 
 /** One thing per parameter of each group. */
 export type PerParameter<T> = readonly (readonly T[])[];
@@ -72,47 +74,49 @@ interface Optimizer {
 export type CreateOptimizer = (spec: OptimizerSpec, groups: Groups) => unknown;
 
 /**
- * Builds the optimizer, applies the events in order, and calls `observe` after each (event -1: before
- * the first) until it returns false.
+ * Builds the optimizer on the default device, applies the events in order, and calls `observe` after each (event
+ * -1: before the first) until it returns false.
  */
-export function runOptimizer(
+export function* runOptimizer(
   spec: OptimizerRunSpec,
   events: readonly OptimizerEvent[],
-  device: DeviceName,
   observe: (observed: Observed, event: number) => boolean,
   create: CreateOptimizer = createOptimizer,
-): void {
-  rl.withDevice(device, () =>
-    rl.scope(() => {
-      const groups = spec.groups.map(({ options, params }) => ({
-        ...camelKeys(options),
-        params: params.map(({ shape, data }) => parameter(data, shape, spec.dtype)),
-      }));
-      let optimizer: Optimizer | undefined;
-      try {
-        const made = create(spec, groups) as Optimizer;
-        optimizer = made;
-        const before = rl.scope(() => observe(stateOf(made), -1));
-        if (!before) return;
-        for (const [i, event] of events.entries()) {
-          if (!rl.scope(() => observe(apply(spec, event, made), i))) return;
-        }
-      } finally {
-        for (const { params } of groups) for (const param of params) param.dispose();
-        optimizer?.dispose();
-      }
-    }),
-  );
+): Run<void> {
+  const open = rl.scope();
+  const groups = spec.groups.map(({ options, params }) => ({
+    ...camelKeys(options),
+    params: params.map(({ shape, data }) => parameter(data, shape, spec.dtype)),
+  }));
+  let optimizer: Optimizer | undefined;
+  try {
+    optimizer = create(spec, groups) as Optimizer;
+    for (let i = -1; i < events.length; i++) {
+      const inner = rl.scope();
+      const observed = yield* i < 0 ? stateOf(optimizer) : apply(spec, events[i], optimizer);
+      const goOn = observe(observed, i);
+      inner.end();
+      if (!goOn) return;
+    }
+  } finally {
+    open.unwind();
+    for (const { params } of groups) for (const param of params) param.dispose();
+    optimizer?.dispose();
+  }
 }
 
-function apply(spec: OptimizerRunSpec, event: OptimizerEvent, optimizer: Optimizer): Observed {
+function* apply(
+  spec: OptimizerRunSpec,
+  event: OptimizerEvent,
+  optimizer: Optimizer,
+): Run<Observed> {
   if (event.op === "set_lr") optimizer.paramGroups[event.group!].lr = event.lr;
   else if (event.op !== "step") optimizer[event.op]?.();
-  else return step(spec, event, optimizer);
-  return stateOf(optimizer);
+  else return yield* step(spec, event, optimizer);
+  return yield* stateOf(optimizer);
 }
 
-function step(spec: OptimizerRunSpec, event: OptimizerEvent, optimizer: Optimizer): Observed {
+function* step(spec: OptimizerRunSpec, event: OptimizerEvent, optimizer: Optimizer): Run<Observed> {
   optimizer.zeroGrad();
   event.grads?.forEach((grads, g) =>
     grads.forEach((grad, p) => {
@@ -123,17 +127,23 @@ function step(spec: OptimizerRunSpec, event: OptimizerEvent, optimizer: Optimize
   if (event.grads !== undefined || event.error !== undefined) {
     const loss = event.function_value === undefined ? undefined : toNumber(event.function_value);
     const refused = refuses(() => optimizer.step(loss));
-    return { ...stateOf(optimizer), grads: gradsOf(optimizer), refused };
+    const grads = yield* tell(askGrads(optimizer));
+    return { ...(yield* stateOf(optimizer)), grads, refused };
   }
-  const seen: { y?: Observed["y"]; gradsAtY?: Observed["gradsAtY"] } = {};
+  const seen: { y?: PerParameter<Asked>; grads?: PerParameter<Asked | null> } = {};
   const result = optimizer.step(() => {
     optimizer.zeroGrad();
-    seen.y = valuesOf(optimizer);
+    seen.y = askValues(optimizer);
     const loss = closureLoss(spec, event, optimizer);
-    seen.gradsAtY = gradsOf(optimizer);
+    seen.grads = askGrads(optimizer);
     return loss;
   });
-  return { ...stateOf(optimizer), ...seen, loss: (result as Tensor).itemSync() };
+  return {
+    ...(yield* stateOf(optimizer)),
+    y: seen.y && (yield* tell(seen.y)),
+    gradsAtY: seen.grads && (yield* tell(seen.grads)),
+    loss: yield* readNumber(result as Tensor),
+  };
 }
 
 function refuses(f: () => unknown): boolean {
@@ -171,29 +181,43 @@ function closureLoss(
   return loss;
 }
 
-function stateOf(optimizer: Optimizer): Observed {
+function* stateOf(optimizer: Optimizer): Run<Observed> {
   const saved = optimizer.stateDict();
   let number = 0;
   const state = optimizer.paramGroups.map(({ params }) =>
-    params.map(() => {
-      const entries = Object.entries(saved.state[number++] ?? {});
-      return Object.fromEntries(entries.map(([key, value]) => [key, numbersOf(value)]));
-    }),
+    params.map(() => Object.entries(saved.state[number++] ?? {})),
   );
+  const held = state.flat(2).flatMap(([, value]) => (value instanceof rl.Tensor ? [value] : []));
+  const told = [...(yield* read(held))];
   return {
-    params: valuesOf(optimizer),
-    state,
+    params: yield* tell(askValues(optimizer)),
+    state: state.map((group) =>
+      group.map((entries) =>
+        Object.fromEntries(
+          entries.map(([key, value]) => [key, value instanceof rl.Tensor ? told.shift()! : value]),
+        ),
+      ),
+    ),
     groups: saved.param_groups,
     refused: false,
   };
 }
 
-function valuesOf({ paramGroups }: Optimizer): PerParameter<ArrayLike<number>> {
-  return paramGroups.map(({ params }) => params.map((param) => param.dataSync()));
+function askValues({ paramGroups }: Optimizer): PerParameter<Asked> {
+  return paramGroups.map(({ params }) => params.map(ask));
 }
 
-function gradsOf({ paramGroups }: Optimizer): PerParameter<ArrayLike<number> | null> {
-  return paramGroups.map(({ params }) => params.map(({ grad }) => grad?.dataSync() ?? null));
+function askGrads({ paramGroups }: Optimizer): PerParameter<Asked | null> {
+  return paramGroups.map(({ params }) => params.map(({ grad }) => grad && ask(grad)));
+}
+
+/** What was asked for, once it is there; null stays null. */
+function* tell<T extends Asked | null>(
+  asked: PerParameter<T>,
+): Run<PerParameter<T extends Asked ? TypedArray : T>> {
+  type Told = T extends Asked ? TypedArray : T;
+  const told = [...(yield asked.flat().filter((one): one is Asked & T => one !== null))];
+  return asked.map((list) => list.map((one) => (one === null ? null : told.shift()!) as Told));
 }
 
 function plain(values: JsonNumbers, shape: readonly number[], dtype: FloatType): Tensor {
@@ -204,8 +228,4 @@ function parameter(values: JsonNumbers, shape: readonly number[], dtype: FloatTy
   const result = plain(values, shape, dtype);
   result.requiresGrad = true;
   return result;
-}
-
-function numbersOf(value: Tensor | ArrayLike<number>): ArrayLike<number> {
-  return "dataSync" in value ? value.dataSync() : value;
 }

@@ -1,10 +1,11 @@
 /** Runs learning-rate schedulers and averages of weights: what is recorded, and what is compared. */
-import type { DeviceName } from "../index.ts";
 import { scope, tensor, withDevice, zeros } from "../index.ts";
 import type { FloatType, JsonNumbers } from "./format.ts";
 import { toNumber, toNumbers } from "./format.ts";
 import type { AverageSpec, OptimizerSpec, SchedulerSpec } from "./optimizers.ts";
 import { createAverage, createOptimizer, createScheduler } from "./optimizers.ts";
+import type { Run } from "./reads.ts";
+import { read } from "./reads.ts";
 
 /** A case of lr_schedulers.json, without what comes out. */
 export interface SchedulerRunSpec extends SchedulerSpec {
@@ -65,26 +66,27 @@ export interface AverageRunSpec extends AverageSpec {
   }[];
 }
 
-/** The average after each event. */
-export function runAverage(
+/** The average after each event, on the default device. */
+export function* runAverage(
   spec: AverageRunSpec,
-  device: DeviceName,
-): { average: ArrayLike<number>[]; count: number }[] {
-  return withDevice(device, () =>
-    scope(() => {
-      const params = spec.params.map(({ shape, data }) => {
-        const values = Float64Array.from(toNumbers(data));
-        return tensor(values, { shape: [...shape], dtype: spec.dtype });
-      });
-      const average = createAverage(spec, params);
-      const seen = spec.events.map(({ op, params: now }) => {
-        params.forEach((param, i) => param.copyFrom(toNumbers(now[i])));
-        if (op === "update") average.update();
-        const values = average.values().map((value) => value.dataSync());
-        return { average: values, count: average.nAveraged };
-      });
-      average.dispose();
-      return seen;
-    }),
-  );
+): Run<{ average: ArrayLike<number>[]; count: number }[]> {
+  const open = scope();
+  try {
+    const params = spec.params.map(({ shape, data }) => {
+      const values = Float64Array.from(toNumbers(data));
+      return tensor(values, { shape: [...shape], dtype: spec.dtype });
+    });
+    const average = createAverage(spec, params);
+    const seen: { average: ArrayLike<number>[]; count: number }[] = [];
+    for (const { op, params: now } of spec.events) {
+      params.forEach((param, i) => param.copyFrom(toNumbers(now[i])));
+      if (op === "update") average.update();
+      const values = yield* read(average.values());
+      seen.push({ average: [...values], count: average.nAveraged });
+    }
+    average.dispose();
+    return seen;
+  } finally {
+    open.unwind();
+  }
 }

@@ -7,7 +7,8 @@ import { hashOf } from "./hash.ts";
 import type { LayerSpec } from "./model.ts";
 import { parametersOf } from "./model.ts";
 import type { OptimizerSpec } from "./optimizers.ts";
-import type { SeenCheckpoint, TrainingSpec, Values } from "./training-run.ts";
+import { runNow } from "./reads.ts";
+import type { SeenCheckpoint, TrainingObserver, TrainingSpec, Values } from "./training-run.ts";
 import { runTraining } from "./training-run.ts";
 
 /** Data that is made up: classes that are noisy copies of a pattern each. */
@@ -102,18 +103,20 @@ function specOf(
 
 function train(spec: TrainingSpec, dtype: FloatType, source: Source): Recorded {
   const seen: Recorded = { losses: [], hashes: [], checkpoints: [], initial: new Map() };
-  runTraining({ ...spec, source }, "reference", dtype, {
+  const observer: TrainingObserver = {
+    everyStep: true,
     initial: (parameters) => {
       seen.initial = parameters;
     },
     step: (_, loss, parameters) => {
       seen.losses.push(loss);
-      seen.hashes.push([...parameters().values()].map(hashOf));
+      seen.hashes.push([...parameters!.values()].map(hashOf));
     },
     checkpoint: (checkpoint) => {
       seen.checkpoints.push(checkpoint);
     },
-  });
+  };
+  runNow("reference", runTraining({ ...spec, source }, dtype, observer));
   return seen;
 }
 

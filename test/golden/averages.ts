@@ -2,6 +2,7 @@
 import type { DeviceName } from "../../src/index.ts";
 import type { FloatType, JsonNumbers } from "../../src/vectors/format.ts";
 import { toNumbers } from "../../src/vectors/format.ts";
+import { runLater } from "../../src/vectors/reads.ts";
 import type { AverageRunSpec } from "../../src/vectors/schedule-run.ts";
 import { runAverage } from "../../src/vectors/schedule-run.ts";
 import type { Outcome } from "./compare.ts";
@@ -15,10 +16,11 @@ export interface AverageCase extends AverageRunSpec {
 
 const tolerance: Readonly<Record<FloatType, number>> = { float64: 1e-13, float32: 1e-6 };
 
-export function playAverageCase(played: AverageCase, device: DeviceName): Outcome {
+export async function playAverageCase(played: AverageCase, device: DeviceName): Promise<Outcome> {
   const comparison = new Comparison();
   const scales = played.params.map(({ data }) => largestMagnitude(toNumbers(data)));
-  runAverage(played, device).forEach(({ average, count }, e) => {
+  const seen = await runLater(device, runAverage(played));
+  seen.forEach(({ average, count }, e) => {
     const { expect } = played.events[e];
     comparison.check(`n_averaged ${e}`, count, expect.n_averaged, 1, 0);
     average.forEach((found, i) => {

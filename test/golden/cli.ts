@@ -1,21 +1,24 @@
 /** `npm run golden -- DIR`: plays every golden/1 file under DIR and says what came of it. */
 import { parseArgs } from "node:util";
 import type { DeviceName } from "../../src/index.ts";
+import type { PlayOptions } from "./play.ts";
 import { goldenFiles, playFile, readGolden } from "./play.ts";
 
-const usage = `usage: npm run golden -- DIR [--device cpu|reference] [--only TEXT]
+const usage = `usage: npm run golden -- DIR [--device cpu|reference] [--only TEXT] [--steps N]
 
 Plays every golden/1 file under DIR: float64 cases on the reference, float32 cases on the cpu.
-  --device NAME   only the cases that this device plays
-  --only TEXT     only the cases whose "file case" contains TEXT`;
+  --device NAME   only the cases that this device plays: cpu, reference or webgpu (docs/webgpu.md says how it is found)
+  --only TEXT     only the cases whose "file case" contains TEXT
+  --steps N       only the first N steps of training runs`;
 
-function options(): { root: string; device?: DeviceName; only?: string } | string {
+function options(): (PlayOptions & { root: string }) | string {
   try {
     const { values, positionals } = parseArgs({
       allowPositionals: true,
       options: {
         device: { type: "string" },
         only: { type: "string" },
+        steps: { type: "string" },
         help: { type: "boolean", short: "h" },
       },
     });
@@ -23,20 +26,36 @@ function options(): { root: string; device?: DeviceName; only?: string } | strin
     if (positionals.length !== 1)
       return `golden: found ${positionals.length} folders; expected one\n${usage}`;
     const { device, only } = values;
-    if (device !== undefined && device !== "cpu" && device !== "reference") {
-      return `golden: --device is "${device}"; expected cpu or reference`;
+    const steps = values.steps === undefined ? undefined : Number(values.steps);
+    if (steps !== undefined && !(Number.isSafeInteger(steps) && steps > 0)) {
+      return `golden: --steps is "${values.steps}"; expected a whole number from 1 up`;
     }
-    return { root: positionals[0], device, only };
+    if (device !== undefined && !isDevice(device)) {
+      return `golden: --device is "${device}"; expected cpu, reference or webgpu`;
+    }
+    return { root: positionals[0], device, only, steps };
   } catch (error) {
     return `golden: ${(error as Error).message}\n${usage}`;
   }
 }
 
-function main(): number {
+function isDevice(name: string): name is DeviceName {
+  return name === "cpu" || name === "reference" || name === "webgpu";
+}
+
+async function main(): Promise<number> {
   const chosen = options();
   if (typeof chosen === "string") {
     console.error(chosen);
     return chosen === usage ? 0 : 2;
+  }
+  if (chosen.device === "webgpu") {
+    const { adapter, unavailable } = await import("../webgpu/gpu.ts");
+    if (unavailable !== null) {
+      console.error(`golden: ${unavailable}`);
+      return 2;
+    }
+    console.log(`webgpu on ${adapter}`);
   }
   const total = { passed: 0, failed: 0, unsupported: 0 };
   let files: string[];
@@ -59,7 +78,7 @@ function main(): number {
       continue;
     }
     const start = performance.now();
-    for (const { name, dtype, outcome } of playFile(golden, chosen)) {
+    for await (const { name, dtype, outcome } of playFile(golden, chosen)) {
       count[outcome.status]++;
       total[outcome.status]++;
       if (outcome.status === "failed") console.log(`  FAILED ${name}: ${outcome.message}`);
@@ -83,4 +102,4 @@ function main(): number {
   return total.failed > 0 ? 1 : 0;
 }
 
-process.exitCode = main();
+process.exitCode = await main();

@@ -63,9 +63,9 @@ export class Comparison {
 }
 
 /** Runs a player; what it throws becomes an outcome. */
-export function attempt(play: () => Outcome): Outcome {
+export async function attempt(play: () => Promise<Outcome>): Promise<Outcome> {
   try {
-    return play();
+    return await play();
   } catch (error) {
     if (error instanceof Unsupported) {
       return { status: "unsupported", worst: NaN, message: error.what };

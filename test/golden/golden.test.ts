@@ -13,10 +13,10 @@ const vectors = path.join(path.dirname(fileURLToPath(import.meta.url)), "vectors
 
 for (const file of goldenFiles(path.join(vectors, "ops"))) {
   const content = readGolden(file);
-  golden(content.file, () => {
+  golden(content.file, async () => {
     const failures: string[] = [];
     let passed = 0;
-    for (const { name, outcome } of playFile(content)) {
+    for await (const { name, outcome } of playFile(content)) {
       if (outcome.status === "passed") passed++;
       else if (outcome.status === "failed") failures.push(`${name}: ${outcome.message}`);
       else failures.push(`${name}: not supported`);
@@ -39,8 +39,8 @@ for (const file of goldenFiles(path.join(vectors, "traces"))) {
     for (const dtype of ["float64", "float32"] as const) {
       const steps = dtype === "float64" ? referenceSteps[run.name] : undefined;
       if (dtype === "float64" && /cnn$|char_lm$/.test(content.file) && !steps) continue;
-      golden(`${run.name}/${dtype}`, () => {
-        const outcome = playTrace(content, run, dtype, { steps });
+      golden(`${run.name}/${dtype}`, async () => {
+        const outcome = await playTrace(content, run, dtype, { steps });
         assert.is(outcome.message, undefined);
         assert.is(outcome.status, "passed");
       });
@@ -65,12 +65,12 @@ golden("comparison tells right from wrong", () => {
   assert.match(comparison.outcome().message!, "b: found 1, expected 2");
 });
 
-golden("a damaged trace fails", () => {
+golden("a damaged trace fails", async () => {
   const file = goldenFiles(path.join(vectors, "traces")).find((name) => name.includes("linear"))!;
   const content = structuredClone(readGolden(file)) as unknown as TraceFile;
   const [run] = content.cases;
   run.float32_loss[3] *= 1.001;
-  const outcome = playTrace(content, run, "float32", { steps: 5 });
+  const outcome = await playTrace(content, run, "float32", { steps: 5 });
   assert.is(outcome.status, "failed");
   assert.match(outcome.message!, "loss of step 4");
 });

@@ -2,8 +2,9 @@
 import type { DeviceName } from "../../src/index.ts";
 import type { FloatType, GoldenArray, JsonNumbers } from "../../src/vectors/format.ts";
 import { toNumbers } from "../../src/vectors/format.ts";
-import type { OperationCase } from "../../src/vectors/operation-run.ts";
+import type { Differentiation, OperationCase } from "../../src/vectors/operation-run.ts";
 import { operationOf, runOperation } from "../../src/vectors/operation-run.ts";
+import { runLater, runNow } from "../../src/vectors/reads.ts";
 import type { Outcome } from "./compare.ts";
 import { attempt, Comparison, deviceFor, largestMagnitude, relativeError } from "./compare.ts";
 
@@ -41,11 +42,11 @@ export function playOpCase(
   family: string,
   golden: OperationCase,
   device: DeviceName = deviceFor[golden.dtype],
-): Outcome {
+): Promise<Outcome> {
   return attempt(() => play(family, golden, device));
 }
 
-function play(family: string, golden: OperationCase, device: DeviceName): Outcome {
+async function play(family: string, golden: OperationCase, device: DeviceName): Promise<Outcome> {
   const operation = operationOf(golden.op);
   const comparison = new Comparison();
   const limits = tolerances(family, golden);
@@ -54,19 +55,20 @@ function play(family: string, golden: OperationCase, device: DeviceName): Outcom
   const weights = (several ? golden.grad_output : [golden.grad_output]) as
     | (JsonNumbers | null | undefined)[]
     | undefined;
-  const found = runOperation(operation, golden, device, {
+  const how: Differentiation = {
     differentiated: (i) => (golden.grads?.[i] ?? null) !== null,
     gradOutput: (k) => {
       const values = weights?.[k] ?? null;
       return values === null ? null : toNumbers(values);
     },
-  });
+  };
+  const found = await runLater(device, runOperation(operation, golden, how));
   if (found.outputs.length !== expected.length) {
     comparison.fail(`${found.outputs.length} outputs; expected ${expected.length}`);
     return comparison.outcome();
   }
   // Where PyTorch's build has a quirk, a result that is what the reference defines is right too.
-  const sound = golden.quirk ? runOperation(operation, golden, "reference").outputs : null;
+  const sound = golden.quirk ? runNow("reference", runOperation(operation, golden)).outputs : null;
   expected.forEach(({ shape, data }, k) => {
     const output = found.outputs[k];
     const what = `output ${k}`;

@@ -7,6 +7,7 @@ import type { JsonNumber, JsonNumbers } from "../../src/vectors/format.ts";
 import type { OptimizerCase } from "../../src/vectors/optimizer-record.ts";
 import type { Observed, PerParameter } from "../../src/vectors/optimizer-run.ts";
 import { runOptimizer } from "../../src/vectors/optimizer-run.ts";
+import { runLater } from "../../src/vectors/reads.ts";
 import type { Outcome } from "./compare.ts";
 import { attempt } from "./compare.ts";
 
@@ -29,10 +30,10 @@ function tolerance({ class: name, dtype, problem }: OptimizerCase): number {
  * Plays one case on a device. The device must have the case's dtype: float64 exists on the
  * reference, float32 on all.
  */
-export function playOptimCase(played: OptimizerCase, device: DeviceName): Outcome {
-  return attempt(() => {
+export async function playOptimCase(played: OptimizerCase, device: DeviceName): Promise<Outcome> {
+  return attempt(async () => {
     const check = new Check(tolerance(played));
-    runOptimizer(played, played.events, device, (observed, i) => {
+    const observe = (observed: Observed, i: number): boolean => {
       if (i < 0) {
         const initial = played.groups.map(({ params }) => params.map(({ data }) => data));
         compareTensors("parameter", observed.params, initial, check);
@@ -42,7 +43,8 @@ export function playOptimCase(played: OptimizerCase, device: DeviceName): Outcom
       compareStep(played.events[i], observed, check);
       compare(played.events[i], observed, check, played.base?.state_preinitialised);
       return check.message === undefined;
-    });
+    };
+    await runLater(device, runOptimizer(played, played.events, observe));
     if (check.message === undefined) return { status: "passed", worst: check.worst };
     return { status: "failed", worst: check.worst, message: check.message };
   });

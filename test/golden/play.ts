@@ -21,6 +21,8 @@ export interface PlayOptions {
   device?: DeviceName;
   /** Play only cases whose "file case" contains this text. */
   only?: string;
+  /** Stop training runs after so many steps. Default: all. */
+  steps?: number;
 }
 
 export interface PlayedCase {
@@ -56,7 +58,10 @@ export function readGolden(file: string): GoldenFile {
 }
 
 /** Plays a file's cases in order. */
-export function* playFile(golden: GoldenFile, options: PlayOptions = {}): Generator<PlayedCase> {
+export async function* playFile(
+  golden: GoldenFile,
+  options: PlayOptions = {},
+): AsyncGenerator<PlayedCase> {
   const [family, name] = golden.file.split("/");
   const wanted = (dtype: FloatType): DeviceName | null => {
     const { device = deviceFor[dtype] } = options;
@@ -70,7 +75,11 @@ export function* playFile(golden: GoldenFile, options: PlayOptions = {}): Genera
         const label = `${run.name}/${dtype}`;
         const device = wanted(dtype);
         if (device === null || !chosen(label)) continue;
-        yield { name: label, dtype, outcome: playTrace(file, run, dtype, { device }) };
+        yield {
+          name: label,
+          dtype,
+          outcome: await playTrace(file, run, dtype, { device, steps: options.steps }),
+        };
       }
     }
     return;
@@ -79,7 +88,7 @@ export function* playFile(golden: GoldenFile, options: PlayOptions = {}): Genera
     const { name: label, dtype = "float64" } = played;
     const device = wanted(dtype);
     if (device === null || !chosen(label)) continue;
-    const outcome = attempt((): Outcome => {
+    const outcome = await attempt(async (): Promise<Outcome> => {
       if (family === "ops") return playOpCase(name, played as OperationCase, device);
       if (family === "optim" && "events" in played && "groups" in played) {
         return playOptimCase(played as OptimizerCase, device);
@@ -94,4 +103,11 @@ export function* playFile(golden: GoldenFile, options: PlayOptions = {}): Genera
     });
     yield { name: label, dtype, outcome };
   }
+}
+
+/** The same, all at once. */
+export async function playAll(golden: GoldenFile, options?: PlayOptions): Promise<PlayedCase[]> {
+  const played: PlayedCase[] = [];
+  for await (const one of playFile(golden, options)) played.push(one);
+  return played;
 }

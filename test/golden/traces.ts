@@ -6,7 +6,13 @@ import type { FloatType } from "../../src/vectors/format.ts";
 import { Unsupported } from "../../src/vectors/format.ts";
 import { hashOf } from "../../src/vectors/hash.ts";
 import type { OptimizerSpec } from "../../src/vectors/optimizers.ts";
-import type { SeenCheckpoint, TrainingModel, Values } from "../../src/vectors/training-run.ts";
+import { runLater } from "../../src/vectors/reads.ts";
+import type {
+  SeenCheckpoint,
+  TrainingModel,
+  TrainingObserver,
+  Values,
+} from "../../src/vectors/training-run.ts";
 import { runTraining } from "../../src/vectors/training-run.ts";
 import type { Outcome } from "./compare.ts";
 import { attempt, Comparison, deviceFor } from "./compare.ts";
@@ -100,16 +106,16 @@ export function playTrace(
   golden: TraceCase,
   dtype: FloatType,
   options: TraceOptions = {},
-): Outcome {
+): Promise<Outcome> {
   return attempt(() => play(file, golden, dtype, options));
 }
 
-function play(
+async function play(
   file: TraceFile,
   golden: TraceCase,
   dtype: FloatType,
   { device = deviceFor[dtype], steps = golden.steps, hashes = false }: TraceOptions,
-): Outcome {
+): Promise<Outcome> {
   const { model, data } = file;
   if (!("images" in data || "text" in data || "x" in data)) {
     throw new Unsupported("data", `${file.file}: the data is neither images, rows nor text`);
@@ -123,7 +129,8 @@ function play(
     steps: Math.min(steps, golden.steps),
     checkpoints: golden[`${dtype}_checkpoints`].map(({ step }) => step),
   };
-  runTraining(spec, device, dtype, {
+  const observer: TrainingObserver = {
+    everyStep: hashes,
     initial: (parameters) =>
       model.initial.forEach((sums) => {
         compareChecksum(comparison, "initial", parameters.get(sums.name)!, sums, 1e-12);
@@ -131,8 +138,8 @@ function play(
     step: (step, loss, parameters) => {
       const expected = golden[`${dtype}_loss`][step - 1];
       comparison.check(`loss of step ${step}`, loss, expected, 0, limits.loss);
-      if (!hashes) return;
-      const found = [...parameters().values()].map(hashOf).join();
+      if (parameters === null) return;
+      const found = [...parameters.values()].map(hashOf).join();
       const wanted = golden.step_hashes?.[dtype][step - 1].join();
       if (found !== wanted) comparison.fail(`step ${step}: hashes ${found}; expected ${wanted}`);
     },
@@ -140,7 +147,8 @@ function play(
       const expected = golden[`${dtype}_checkpoints`].find(({ step }) => step === seen.step)!;
       compareCheckpoint(comparison, seen, expected, limits);
     },
-  });
+  };
+  await runLater(device, runTraining(spec, dtype, observer));
   return comparison.outcome();
 }
 

@@ -12,7 +12,7 @@ import {
   sum,
   ValueError,
 } from "../../src/index.ts";
-import { goldenFiles, playFile, readGolden } from "../golden/play.ts";
+import { goldenFiles, playAll, readGolden } from "../golden/play.ts";
 import { optimizers, train } from "./every.ts";
 import {
   assertClose,
@@ -27,10 +27,10 @@ import {
 
 const averaging = suite("optim averaging");
 
-averaging("golden averages, float64 to 1e-13 and float32 to 1e-6", () => {
+averaging("golden averages, float64 to 1e-13 and float32 to 1e-6", async () => {
   const { pathname } = new URL("../golden/vectors/optim/swa_utils.json", import.meta.url);
   const [file] = goldenFiles(pathname);
-  const outcomes = [...playFile(readGolden(file))];
+  const outcomes = await playAll(readGolden(file));
   assert.equal(
     outcomes.filter(({ outcome }) => outcome.status !== "passed"),
     [],

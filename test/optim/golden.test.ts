@@ -51,10 +51,10 @@ for (const name of [...classes, ...torch]) {
   const file = read(name);
   for (const dtype of ["float64", "float32"] as const) {
     const cases = file.cases.filter((one) => one.dtype === dtype);
-    golden(`${name} follows PyTorch at every step of ${cases.length} ${dtype} cases`, () => {
+    golden(`${name} follows PyTorch at every step of ${cases.length} ${dtype} cases`, async () => {
       const failures: string[] = [];
       for (const one of cases) {
-        const result = playOptimCase(one, devices[dtype]);
+        const result = await playOptimCase(one, devices[dtype]);
         if (result.status !== "passed") failures.push(`${one.name}: ${result.message}`);
       }
       assert.equal(failures, []);
@@ -63,21 +63,21 @@ for (const name of [...classes, ...torch]) {
   }
 }
 
-golden("constructors refuse what upstream's refuse, but for momentum 0 and 1", () => {
+golden("constructors refuse what upstream's refuse, but for momentum 0 and 1", async () => {
   for (const name of classes) {
     for (const { options, raises } of read(name).constructor_checks ?? []) {
       if (!raises || options.momentum === 0 || options.momentum === 1) continue;
       const play: OptimizerCase = { ...nothing, class: name, options };
-      const result = playOptimCase(play, "reference");
+      const result = await playOptimCase(play, "reference");
       assert.is(result.status, "failed");
       assert.match(result.message ?? "", /ValueError: .*; expected a/);
     }
   }
 });
 
-golden("a class that does not exist is unsupported by name", () => {
+golden("a class that does not exist is unsupported by name", async () => {
   const unknown: OptimizerCase = { ...nothing, class: "NoSuchOptimizer" };
-  const result = playOptimCase(unknown, "reference");
+  const result = await playOptimCase(unknown, "reference");
   assert.is(result.status, "unsupported");
   assert.match(result.message ?? "", "NoSuchOptimizer");
 });

@@ -20,7 +20,8 @@ import {
 } from "../../src/vectors/index.ts";
 import { version } from "../../src/vectors/version.ts";
 import { playOpCase } from "../golden/ops.ts";
-import { goldenFiles, playFile, readGolden } from "../golden/play.ts";
+import type { PlayedCase } from "../golden/play.ts";
+import { goldenFiles, playAll, playFile, readGolden } from "../golden/play.ts";
 import type { TraceFile } from "../golden/traces.ts";
 import { playTrace } from "../golden/traces.ts";
 
@@ -29,10 +30,10 @@ const folder = fs.mkdtempSync(path.join(os.tmpdir(), "roadless-vectors-"));
 exporting.after(() => fs.rmSync(folder, { recursive: true }));
 
 /** What does not pass, and how many did. */
-function played(text: string): { failures: string[]; passed: number } {
+async function played(text: string): Promise<{ failures: string[]; passed: number }> {
   const failures: string[] = [];
   let passed = 0;
-  for (const { name, outcome } of playFile(JSON.parse(text))) {
+  for await (const { name, outcome } of playFile(JSON.parse(text))) {
     if (outcome.status === "passed") passed++;
     else failures.push(`${name}: ${outcome.status}, ${outcome.message}`);
   }
@@ -45,7 +46,7 @@ for (const only of ["ops", "optim"] as const) {
     const failures: string[] = [];
     for (const [file, text] of files) {
       if (!file.startsWith(`${only}/`)) continue;
-      const result = played(text);
+      const result = await played(text);
       failures.push(...result.failures);
       assert.ok(result.passed >= 8, `${file}: ${result.passed}`);
     }
@@ -103,7 +104,7 @@ const run: RunSpec = {
 exporting("runs pass, and their hashes come again", async () => {
   const files = await exportVectors({ only: "traces", runs: [run], seed: 5 });
   const text = files.get("traces/small.json")!;
-  assert.is(played(text).passed, 4);
+  assert.is((await played(text)).passed, 4);
   const file = JSON.parse(text) as TraceFile;
   for (const one of file.cases) {
     for (const dtype of ["float64", "float32"] as const) {
@@ -111,13 +112,16 @@ exporting("runs pass, and their hashes come again", async () => {
       assert.is(found.length, 6);
       assert.ok(found.every((row) => row.length === file.model.parameters.length));
       assert.is(new Set(found.flat()).size > 20, true, "parameters move at every step");
-      const again = playTrace(file, one, dtype, { device: "reference", hashes: true });
+      const again = await playTrace(file, one, dtype, { device: "reference", hashes: true });
       assert.is(again.message, undefined);
     }
   }
   const [{ step_hashes }] = file.cases;
   step_hashes!.float64[3][1] = "00000000";
-  const wrong = playTrace(file, file.cases[0], "float64", { device: "reference", hashes: true });
+  const wrong = await playTrace(file, file.cases[0], "float64", {
+    device: "reference",
+    hashes: true,
+  });
   assert.match(wrong.message!, "step 4: hashes");
 });
 
@@ -125,7 +129,7 @@ exporting("the built-in runs learn, and pass", async () => {
   const files = await exportVectors({ only: "traces", filter: "AdamWScheduleFree" });
   for (const [file, text] of files) {
     if (!file.startsWith("traces/")) continue;
-    assert.equal(played(text).failures, []);
+    assert.equal((await played(text)).failures, []);
     for (const one of (JSON.parse(text) as TraceFile).cases) {
       assert.ok(one.float64_loss.at(-1)! < one.float64_loss[0], one.name);
     }
@@ -138,7 +142,7 @@ exporting("the same options give the same bytes; another seed gives others", asy
   assert.equal([...(await exportVectors(options))], [...first]);
   const other = await exportVectors({ ...options, seed: 1 });
   assert.is.not(other.get("ops/matmul.json"), first.get("ops/matmul.json"));
-  assert.equal(played(other.get("ops/matmul.json")!).failures, []);
+  assert.equal((await played(other.get("ops/matmul.json")!)).failures, []);
   // What is chosen does not change what is in it.
   const whole = JSON.parse((await exportVectors({ only: "ops" })).get("ops/matmul.json")!);
   const part = JSON.parse(first.get("ops/matmul.json")!);
@@ -152,7 +156,7 @@ exporting("the same options give the same bytes; another seed gives others", asy
 exporting("a wrong operation is noticed, forward and backward", async () => {
   const files = await exportVectors({ only: "ops", filter: "tanh_37" });
   const text = files.get("ops/elementwise.json")!;
-  assert.equal(played(text).failures, []);
+  assert.equal((await played(text)).failures, []);
   for (const [name, what] of [
     ["tanh", "output 0"],
     ["tanhGrad", "gradient 0"],
@@ -161,7 +165,7 @@ exporting("a wrong operation is noticed, forward and backward", async () => {
     const right = record.reference;
     record.reference = (...args) => right(...args) * (1 + 1e-9);
     try {
-      const [failure] = played(text).failures;
+      const [failure] = (await played(text)).failures;
       assert.match(failure, `tanh_37/float64: failed, ${what}`);
     } finally {
       record.reference = right;
@@ -171,7 +175,7 @@ exporting("a wrong operation is noticed, forward and backward", async () => {
 
 exporting(
   "PyTorch's inputs through the recording path give PyTorch's outputs and gradients",
-  () => {
+  async () => {
     const vectors = new URL("../golden/vectors/ops/", import.meta.url);
     let compared = 0;
     for (const name of ["matmul", "norm", "conv", "loss"]) {
@@ -193,20 +197,20 @@ exporting(
         const operation = operations[golden.op];
         const [recorded] = recordVectors(golden.op, operation, inputs, { attrs: golden.attrs });
         // Ours has gradients for weights of its own: the outputs are compared here, ...
-        const outcome = playOpCase(
+        const outcome = await playOpCase(
           name,
           { ...golden, grads: undefined, output: recorded.output },
           "reference",
         );
         assert.is(outcome.status, "passed");
-        const against = playOpCase(
+        const against = await playOpCase(
           name,
           { ...recorded, name: golden.name, output: golden.output },
           "reference",
         );
         assert.is(against.message, undefined, golden.name);
         // ... and PyTorch's gradients by the same run with PyTorch's weights.
-        assert.is(playOpCase(name, golden, "reference").message, undefined);
+        assert.is((await playOpCase(name, golden, "reference")).message, undefined);
         compared++;
       }
     }
@@ -322,7 +326,9 @@ exporting("files carry the package's version and are listed in the manifest", as
   assert.equal(written.files, [{ path: "ops/matmul.json", cases: 2, fnv1a: hash }]);
   assert.match(files.get("README.md")!, `roadless ${version}`);
   // The folder as it is can be handed to a player.
-  const found = goldenFiles(path.join(folder, "a")).map((file) => [...playFile(readGolden(file))]);
+  const found: PlayedCase[][] = [];
+  for (const file of goldenFiles(path.join(folder, "a")))
+    found.push(await playAll(readGolden(file)));
   assert.equal(
     found.map((cases) => cases.map(({ outcome }) => outcome.status)),
     [[], ["passed", "passed"]],
@@ -368,7 +374,7 @@ exporting("nothing stays in memory, and options without meaning are refused", as
   );
 });
 
-exporting("the command line", () => {
+exporting("the command line", async () => {
   const cli = new URL("../../dist/cli.js", import.meta.url).pathname;
   const call = (...args: string[]) => {
     const { status, stdout, stderr } = spawnSync(process.execPath, [cli, ...args], {
@@ -386,7 +392,7 @@ exporting("the command line", () => {
   assert.match(done.stdout, /^2 cases in 3 files below .*\n$/);
   assert.is(done.stderr, "");
   const [trace] = goldenFiles(path.join(out, "traces"));
-  assert.is(played(fs.readFileSync(trace, "utf8")).passed, 4);
+  assert.is((await played(fs.readFileSync(trace, "utf8"))).passed, 4);
 
   assert.match(call().stdout, "usage: roadless COMMAND");
   assert.match(call("vectors", "--help").stdout, "--filter TEXT");

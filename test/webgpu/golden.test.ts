@@ -1,0 +1,83 @@
+/**
+ * PyTorch's vectors on device "webgpu": all float32 operations, optimizers at every step, and training runs as far
+ * as software adapters get in a test. The others: `npm run golden -- test/golden/vectors --device webgpu`.
+ */
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { goldenFiles, playAll, readGolden } from "../golden/play.ts";
+import type { TraceFile } from "../golden/traces.ts";
+import { playTrace } from "../golden/traces.ts";
+import { startWebGpu, stopWebGpu, unavailable } from "./gpu.ts";
+
+const golden = suite("webgpu golden");
+const vectors = path.join(path.dirname(fileURLToPath(import.meta.url)), "../golden/vectors");
+
+if (unavailable !== null) golden.skip("every vector", unavailable);
+
+/** Files among whose cases are some that cannot be played, and what the error says. */
+const notYet: Readonly<Record<string, RegExp>> = {
+  "ops/clip": /can only be read asynchronously/,
+  "optim/AdamCScheduleFreePlusPaper": /can only be read asynchronously/,
+};
+
+/** Optimizers whose steps are kernels of their own; what is left out is written with operations, or a twin. */
+const fused = /optim\/(\w+ScheduleFree|ScheduleFreeWrapper|AdamC\w+|swa_utils|torch_\w+)\.json$/;
+
+const files = [
+  ...goldenFiles(path.join(vectors, "ops")),
+  ...goldenFiles(path.join(vectors, "optim")).filter((file) => fused.test(file)),
+].map(readGolden);
+const isSingle = (one: unknown): boolean => (one as { dtype: string }).dtype === "float32";
+
+for (const content of unavailable === null ? files : []) {
+  if (!content.cases.some(isSingle)) continue;
+  golden(content.file, async () => {
+    const played = await playAll(content, { device: "webgpu" });
+    const wrong = played.filter(({ outcome }) => outcome.status !== "passed");
+    const missing = notYet[content.file];
+    if (missing !== undefined) {
+      assert.ok(wrong.length > 0, `${content.file} passes: take it out of notYet`);
+      for (const { outcome } of wrong) assert.match(outcome.message!, missing);
+      return;
+    }
+    assert.equal(
+      wrong.map(({ name: label, outcome }) => `${label}: ${outcome.message}`),
+      [],
+    );
+    assert.is(played.length, content.cases.filter(isSingle).length);
+  });
+}
+
+/**
+ * Runs, and their first steps. The loss of a step is that before its update: the second has gone through all
+ * gradients and one update. Evaluations come after the tenth, twentieth and fortieth step.
+ */
+const runs: Readonly<Record<string, number>> = {
+  "mnist_linear/AdamWScheduleFree": 20,
+  "mnist_linear/SGDScheduleFree": 10,
+  "mnist_mlp/AdamWScheduleFree": 10,
+  "mnist_mlp/ScheduleFreeWrapper(RMSprop)": 5,
+  "mnist_bncnn/AdamWScheduleFree": 3,
+  "mnist_cnn/AdamWScheduleFree": 1,
+  "char_lm/AdamWScheduleFree": 5,
+};
+
+for (const name of unavailable === null ? goldenFiles(path.join(vectors, "traces")) : []) {
+  const file = readGolden(name) as unknown as TraceFile;
+  for (const run of file.cases) {
+    const steps = runs[run.name];
+    if (steps === undefined) continue;
+    golden(`${run.name}, ${steps} steps`, async () => {
+      const outcome = await playTrace(file, run, "float32", { device: "webgpu", steps });
+      assert.is(outcome.message, undefined);
+      assert.is(outcome.status, "passed");
+    });
+  }
+}
+
+golden.before(async () => void (await startWebGpu()));
+golden.after(stopWebGpu);
+
+golden.run();
