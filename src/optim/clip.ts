@@ -4,21 +4,29 @@
  * Where gradients are neighbours in an optimizer's block, they are measured and scaled in one pass
  * over the block; others one by one.
  */
-import { live } from "../capture.ts";
 import type { Kernel } from "../backend/backend.ts";
-import { copy } from "../autograd.ts";
+import { live } from "../capture.ts";
 import { ValueError } from "../errors.ts";
-import { runInPlace } from "../op.ts";
-import { enterScope, runScoped } from "../scope.ts";
+import { add, div } from "../ops/arithmetic.ts";
+import { clamp } from "../ops/math.ts";
+import { runScoped } from "../scope.ts";
 import { withRecording } from "../tape.ts";
-import { Tensor } from "../tensor.ts";
-import { combineNorms, normOf } from "./norm.ts";
+import { checkSyncReads, Tensor } from "../tensor.ts";
+import type { GradientRun } from "./gradient-runs.ts";
+import { change, gradientRuns } from "./gradient-runs.ts";
+import { combineNorms, normOf, normTensor } from "./norm.ts";
 
 /** Parameters, one or several, or an optimizer: all parameters of all its groups. */
 export type Clippable =
   | Tensor
   | Iterable<Tensor>
   | { readonly paramGroups: readonly { readonly params: readonly Tensor[] }[] };
+
+/**
+ * What was measured: a number, or where values can only be read asynchronously (device "webgpu") a 0-dimensional tensor
+ * in the innermost scope, for `await norm.item()`. The gradients are clipped either way, without waiting.
+ */
+export type Measured = number | Tensor;
 
 /** What clipping did, over many steps: to log, and to see whether it is wanted at all. */
 export interface ClipReport {
@@ -38,24 +46,27 @@ export function clipReport(): ClipReport {
 }
 
 export interface ClipOptions {
-  /** Counts calls and how often they clipped. */
+  /** Counts calls and how often they clipped; for devices whose values can be read at once. */
   report?: ClipReport;
 }
 
 export interface ClipNormOptions extends ClipOptions {
   /** p of the p-norm: above 0, Infinity for the largest magnitude. Default 2. */
   normType?: number;
-  /** Throw, and change nothing, when the norm is NaN or infinite. Default false. */
+  /**
+   * Throw, and change nothing, when the norm is NaN or infinite; for devices whose values can be read at once.
+   * Default false.
+   */
   errorIfNonfinite?: boolean;
 }
 
 /**
  * Scales all gradients by min(1, maxNorm / (norm + 1e-6)), where norm is that of all of them as one
- * vector (torch.nn.utils.clip_grad_norm_). Returns the norm from before. Parameters without gradient
+ * vector (torch.nn.utils.clip_grad_norm_). Returns the norm from before (`Measured`). Parameters without gradient
  * are left out; without any the norm is 0.
  *
  * As in PyTorch a NaN norm makes every gradient NaN, and an infinite one makes 0 of finite gradients and
- * NaN of infinite ones; `errorIfNonfinite` throws instead. The norm is accumulated in float64.
+ * NaN of infinite ones; `errorIfNonfinite` throws instead. The norm is accumulated in float64 (on "webgpu" in float32).
  *
  * With Schedule-Free learning try without first: the paper found norm clipping harmful for NanoGPT
  * (arXiv 2405.15682, appendix G.7).
@@ -67,7 +78,7 @@ export function clipGradNorm(
   parameters: Clippable,
   maxNorm: number,
   options: ClipNormOptions = {},
-): number {
+): Measured {
   const { normType = 2, errorIfNonfinite = false, report } = options;
   checkLimit("clipGradNorm", "maxNorm", maxNorm);
   if (!(normType > 0)) {
@@ -75,7 +86,15 @@ export function clipGradNorm(
       `clipGradNorm: normType is ${normType}; expected a number above 0, or Infinity`,
     );
   }
-  return clip("clipGradNorm", parameters, (runs) => {
+  const params = listOf(parameters);
+  if (isLater("clipGradNorm", params, { report, errorIfNonfinite })) {
+    return clipLater("clipGradNorm", params, normType, (runs, norm) => {
+      // NaN stays NaN.
+      const scale = clamp(div(maxNorm, add(norm, 1e-6)), { max: 1 });
+      for (const run of runs) change(run, scaleByKernel, {}, [scale]);
+    });
+  }
+  return clip("clipGradNorm", params, (runs) => {
     const norm = normOfRuns(runs, normType);
     if (errorIfNonfinite && !Number.isFinite(norm)) {
       throw new ValueError(
@@ -93,7 +112,7 @@ export function clipGradNorm(
 
 /**
  * Limits every element of every gradient to [-clipValue, clipValue]; NaN stays NaN
- * (torch.nn.utils.clip_grad_value_). Returns the largest magnitude from before.
+ * (torch.nn.utils.clip_grad_value_). Returns the largest magnitude from before (`Measured`).
  *
  * The paper's warning about clipping the norm applies: see `clipGradNorm`.
  *
@@ -104,12 +123,18 @@ export function clipGradValue(
   parameters: Clippable,
   clipValue: number,
   options: ClipOptions = {},
-): number {
+): Measured {
   checkLimit("clipGradValue", "clipValue", clipValue);
-  return clip("clipGradValue", parameters, (runs) => {
+  const params = listOf(parameters);
+  const limits = { min: -clipValue, max: clipValue };
+  if (isLater("clipGradValue", params, { report: options.report })) {
+    return clipLater("clipGradValue", params, Infinity, (runs) => {
+      for (const run of runs) change(run, clampKernel, limits);
+    });
+  }
+  return clip("clipGradValue", params, (runs) => {
     const norm = normOfRuns(runs, Infinity);
     const clips = !(norm <= clipValue);
-    const limits = { min: -clipValue, max: clipValue };
     if (clips) for (const run of runs) change(run, clampKernel, limits);
     count(options.report, norm, clips);
     return norm;
@@ -120,33 +145,67 @@ const scaleKernel: Kernel = {
   name: "scaleInPlace",
   kind: "map",
   wasm: "mul_scalar",
+  wgsl: "x * value",
   params: ["value"],
   reference: (x: number, value: number) => x * value,
+};
+
+/** x *= a number on the device */
+const scaleByKernel: Kernel = {
+  name: "scaleByInPlace",
+  kind: "zip",
+  wasm: "mul",
+  wgsl: "a * b",
+  reference: (x: number, scale: number) => x * scale,
 };
 
 const clampKernel: Kernel = {
   name: "clampInPlace",
   kind: "map",
   wasm: "clamp",
+  wgsl: "f_min(f_max(x, min), max)",
   params: ["min", "max"],
   reference: (x: number, min: number, max: number) => Math.min(Math.max(x, min), max),
 };
 
-/** Gradients that are neighbours in memory, and the run that they are. */
-export interface GradientRun {
-  readonly run: Tensor;
-  readonly grads: readonly Tensor[];
-}
-
 function clip(
   where: string,
-  parameters: Clippable,
+  params: readonly Tensor[],
   measure: (runs: readonly GradientRun[]) => number,
 ): number {
-  const params = listOf(parameters);
   for (const { grad } of params) grad?.checkAlive(where);
   return live(() =>
     withRecording(false, () => runScoped(where, () => measure(gradientRuns(params)))),
+  );
+}
+
+/** Are there values that can only be read asynchronously? Throws for options that would have to look at them. */
+function isLater(where: string, params: readonly Tensor[], options: object): boolean {
+  if (params.length === 0 || params[0].backend.capabilities().syncReads) return false;
+  for (const [name, value] of Object.entries(options)) {
+    if (!value) continue;
+    const instead = `the norm that it returns: await norm.item(), and leave ${name} out`;
+    checkSyncReads(`${where}: ${name}`, params[0], instead);
+  }
+  return true;
+}
+
+/** The norm, and the gradients limited, without a look at either. */
+function clipLater(
+  where: string,
+  params: readonly Tensor[],
+  p: number,
+  limit: (runs: readonly GradientRun[], norm: Tensor) => void,
+): Tensor {
+  for (const { grad } of params) grad?.checkAlive(where);
+  return withRecording(false, () =>
+    runScoped(where, () => {
+      const runs = gradientRuns(params);
+      const parts = runs.map(({ run }) => run);
+      const norm = normTensor(parts, p, params[0]);
+      limit(runs, norm);
+      return norm;
+    }),
   );
 }
 
@@ -156,54 +215,11 @@ function listOf(parameters: Clippable): readonly Tensor[] {
   return [...parameters];
 }
 
-/** The gradients that there are; neighbours of a block together. Runs live in the innermost scope. */
-export function gradientRuns(params: readonly Tensor[]): GradientRun[] {
-  const runs: { grads: Tensor[]; end: number }[] = [];
-  for (const { grad } of params) {
-    if (grad === null || grad.size === 0) continue;
-    const last = runs.at(-1);
-    const before = last?.grads[0];
-    const joins =
-      before !== undefined &&
-      grad.buffer === before.buffer &&
-      grad.dtype === before.dtype &&
-      grad.offset === last!.end &&
-      grad.isContiguous &&
-      before.isContiguous;
-    if (joins) {
-      last!.grads.push(grad);
-      last!.end += grad.size;
-    } else {
-      runs.push({ grads: [grad], end: grad.offset + grad.size });
-    }
-  }
-  return runs.map(({ grads, end }) => {
-    const [first] = grads;
-    if (grads.length === 1) return { run: first, grads };
-    const size = end - first.offset;
-    const run = new Tensor(first.storage.retain(), [size], [1], first.offset, "gradients");
-    enterScope(run);
-    return { run, grads };
-  });
-}
-
 function normOfRuns(runs: readonly GradientRun[], p: number): number {
   return combineNorms(
     runs.map(({ run }) => normOf(run, p)),
     p,
   );
-}
-
-/** Every element in place. */
-function change({ run, grads }: GradientRun, kernel: Kernel, attrs: Record<string, number>): void {
-  if (run.isContiguous) {
-    runInPlace(kernel, [run], [run], attrs);
-  } else {
-    const dense = run.contiguous();
-    runInPlace(kernel, [dense], [dense], attrs);
-    runInPlace(copy, [dense], [run], {});
-  }
-  for (const { storage } of grads) if (storage !== run.storage) storage.version++;
 }
 
 function count(report: ClipReport | undefined, norm: number, clips: boolean): void {

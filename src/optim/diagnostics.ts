@@ -6,7 +6,7 @@ import { pow } from "../elementary/index.ts";
 import { runScoped } from "../scope.ts";
 import { withRecording } from "../tape.ts";
 import type { Tensor } from "../tensor.ts";
-import { gradientRuns } from "./clip.ts";
+import { gradientRuns } from "./gradient-runs.ts";
 import type { BaseOptions } from "./base/base-optimizer.ts";
 import type { FlatGroup } from "./flat.ts";
 import { combineNorms, normOf } from "./norm.ts";

@@ -1,7 +1,7 @@
 /** The optimizers, as `optim.…`. */
 export * from "./averaging/index.ts";
 export * from "./base/index.ts";
-export type { Clippable, ClipNormOptions, ClipOptions, ClipReport } from "./clip.ts";
+export type { Clippable, ClipNormOptions, ClipOptions, ClipReport, Measured } from "./clip.ts";
 export { clipGradNorm, clipGradValue, clipReport } from "./clip.ts";
 export type { GroupDiagnostics } from "./diagnostics.ts";
 export { diagnostics } from "./diagnostics.ts";

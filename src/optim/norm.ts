@@ -2,6 +2,8 @@
 import { pow } from "../elementary/index.ts";
 import type { Kernel, NdArray } from "../backend/backend.ts";
 import { runInPlace } from "../op.ts";
+import { reshape } from "../ops/broadcast.ts";
+import { narrow } from "../ops/movement.ts";
 import { runScoped } from "../scope.ts";
 import type { Tensor } from "../tensor.ts";
 import { empty } from "../tensor.ts";
@@ -31,6 +33,19 @@ export function normOf(x: Tensor, p: number, z?: Tensor): number {
     runInPlace(normKernel, z === undefined ? [x] : [x, z], [y], { p });
     return y.itemSync();
   });
+}
+
+/**
+ * The norm of dense tensors as one vector, where values cannot be read at once: a 0-dimensional tensor. The norm
+ * of norms is that of the whole.
+ */
+export function normTensor(parts: readonly Tensor[], p: number, like: Tensor): Tensor {
+  const norms = empty(like.backend, [parts.length], like.dtype, "norms");
+  parts.forEach((x, i) => runInPlace(normKernel, [x], [narrow(norms, 0, i, 1)], { p }));
+  if (parts.length === 1) return reshape(norms, []);
+  const total = empty(like.backend, [], like.dtype, "norm");
+  runInPlace(normKernel, [norms], [total], { p });
+  return total;
 }
 
 /** The norm of a vector whose parts have these norms. */

@@ -274,7 +274,10 @@ function recurrent(byName: OperationInputs["byName"]): rl.RecurrentWeights {
 }
 
 /** The inputs as gradients of parameters: what `clip` returns, and the gradients after it. */
-function clipped(inputs: OperationInputs, clip: (parameters: Tensor[]) => number): Tensor[] {
+function clipped(
+  inputs: OperationInputs,
+  clip: (parameters: Tensor[]) => rl.optim.Measured,
+): Tensor[] {
   const parameters = inputs.map((input) => {
     const parameter = rl.zeros(input.shape, { dtype: input.dtype, device: input.device });
     parameter.requiresGrad = true;
@@ -284,5 +287,6 @@ function clipped(inputs: OperationInputs, clip: (parameters: Tensor[]) => number
   const norm = clip(parameters);
   const [{ dtype, device }] = inputs;
   const grads = parameters.map(({ grad }) => grad!);
-  return [tensor([norm], { shape: [], dtype, device }), ...grads];
+  const measured = typeof norm === "number" ? tensor([norm], { shape: [], dtype, device }) : norm;
+  return [measured, ...grads];
 }

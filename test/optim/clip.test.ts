@@ -66,7 +66,7 @@ for (const device of devices) {
         const norm = expectedNorm(all, normType);
         for (const maxNorm of [0, norm / 3, norm * 2, Infinity]) {
           withGradients(device, lists, flat, (params) => {
-            const found = clipGradNorm(params, maxNorm, { normType });
+            const found = Number(clipGradNorm(params, maxNorm, { normType }));
             assertClose([found / norm], [1], device === "cpu" ? 1e-6 : 1e-13, `norm ${normType}`);
             const scale = Math.min(1, maxNorm / (norm + 1e-6));
             gradientsOf(params).forEach((values, i) => {

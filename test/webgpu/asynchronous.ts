@@ -173,6 +173,118 @@ const statistics: readonly Case[] = [
   ],
 ];
 
+/** Gradients of several sizes, one of them no neighbour of the others and strided, and what clipping them gives. */
+async function clipped(
+  device: DeviceName,
+  scale: number,
+  clip: (params: readonly Tensor[]) => optim.Measured,
+): Promise<number[]> {
+  const params = withDevice(device, () => {
+    rl.manualSeed(8);
+    const made = [[3], [100, 90], [1], [4, 2]].map((shape) =>
+      rl.zeros(shape, { requiresGrad: true }),
+    );
+    const optimizer = new optim.SGD(made.slice(0, 3), { lr: 1 });
+    for (const x of made.slice(0, 3))
+      rl.mul(x, rl.mul(rl.randn(x.shape), scale))
+        .sum()
+        .backward();
+    optimizer.dispose();
+    made[3].grad = rl.keep(rl.mul(rl.randn([2, 4]), scale).transpose(0, 1));
+    return made;
+  });
+  const norm = clip(params);
+  const grads = params.map(({ grad }) => grad!);
+  const numbers = [typeof norm === "number" ? norm : await norm.item()];
+  for (const grad of grads) numbers.push(...(await grad.data()));
+  for (const x of params) x.dispose();
+  return numbers;
+}
+
+const clipping: readonly Case[] = [
+  [
+    "gradients are measured and clipped on the device",
+    async () => {
+      for (const normType of [2, 1, 3.5, Infinity]) {
+        for (const maxNorm of [0.5, 1e9, Infinity]) {
+          const clip = (params: readonly Tensor[]) =>
+            optim.clipGradNorm(params, maxNorm, { normType });
+          const found = await clipped("webgpu", 1, clip);
+          const expected = await clipped("cpu", 1, clip);
+          assert.ok(Math.abs(found[0] / expected[0] - 1) < 1e-5, `norm ${found[0]}`);
+          assertNear(found.slice(1), expected.slice(1), 1e-6);
+        }
+      }
+      const clip = (params: readonly Tensor[]) => optim.clipGradValue(params, 0.7);
+      assertNear(await clipped("webgpu", 1, clip), await clipped("cpu", 1, clip), 1e-6);
+    },
+  ],
+  [
+    "norms of huge, tiny and no gradients do not overflow or vanish",
+    async () => {
+      const clip = (params: readonly Tensor[]) => optim.clipGradNorm(params, 1);
+      for (const scale of [1e35, 1e-30, 0]) {
+        const found = await clipped("webgpu", scale, clip);
+        const expected = await clipped("cpu", scale, clip);
+        const error = scale === 0 ? Math.abs(found[0]) : Math.abs(found[0] / expected[0] - 1);
+        assert.ok(error < 1e-5, `norm ${found[0]}`);
+        assertNear(found.slice(1), expected.slice(1), 1e-6);
+      }
+      const x = withDevice("webgpu", () => rl.zeros([2], { requiresGrad: true }));
+      assert.is(await (optim.clipGradNorm([x], 1) as Tensor).item(), 0);
+    },
+  ],
+  [
+    "NaN and infinite gradients become what they become on the CPU",
+    async () => {
+      for (const bad of [NaN, Infinity]) {
+        const results: number[][] = [];
+        for (const device of ["webgpu", "cpu"] as const) {
+          const x = withDevice(device, () => rl.zeros([3], { requiresGrad: true }));
+          x.grad = rl.keep(tensor([1, bad, -2], { device }));
+          const norm = optim.clipGradNorm(x, 1);
+          const value = typeof norm === "number" ? norm : await norm.item();
+          results.push([value, ...(await x.grad!.data())].map((v) => v + 0));
+          x.dispose();
+        }
+        assert.equal(results[0].map(String), results[1].map(String));
+      }
+    },
+  ],
+  [
+    "a compiled step clips anew each time, and may give the norm",
+    async () => {
+      const x = nn.parameter(rl.zeros([4], on));
+      const step = rl.compile((scale: Tensor) => {
+        x.grad?.dispose();
+        x.grad = null;
+        rl.mul(x, scale).sum().backward();
+        return optim.clipGradNorm(x, 1) as Tensor;
+      });
+      for (const size of [3, 8, 0.25]) {
+        const norm = step(rl.full([4], size, on));
+        assertNear([await norm.item()], [2 * size], 1e-6);
+        const each = Math.min(size, 0.5);
+        assertNear([...(await x.grad!.data())], [each, each, each, each], 1e-6);
+      }
+      step.dispose();
+      x.dispose();
+    },
+  ],
+  [
+    "what would have to look at the norm says so",
+    async () => {
+      const x = withDevice("webgpu", () => rl.zeros([3], { requiresGrad: true }));
+      const refuse = (name: string, run: () => unknown) =>
+        rejects(run, rl.BackendError, new RegExp(`: ${name}: reads values.*leave ${name} out`));
+      const report = optim.clipReport();
+      await refuse("report", () => optim.clipGradNorm(x, 1, { report }));
+      await refuse("report", () => optim.clipGradValue(x, 1, { report }));
+      await refuse("errorIfNonfinite", () => optim.clipGradNorm(x, 1, { errorIfNonfinite: true }));
+    },
+  ],
+];
+
 /** Every number of a run: weights in train mode, in eval mode, and back. */
 async function numbersOf({ model, optimizer }: Run): Promise<number[]> {
   const numbers: number[] = [];
@@ -297,6 +409,7 @@ const formats: readonly Case[] = [
 export const asynchronousCases: readonly Case[] = [
   ...byValue,
   ...statistics,
+  ...clipping,
   ...formats,
   ...saved,
 ].map(([name, run]) => [name, inScope(run)] as const);

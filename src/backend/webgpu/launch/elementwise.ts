@@ -1,7 +1,7 @@
 /** Kinds `map`, `zip`, `where` and `accumulate`: the records' WGSL expressions at every element. */
 import type { Attrs, DType, Kernel, View } from "../../backend.ts";
 import { BackendError } from "../../../errors.ts";
-import { broadcastStrides, stridesOf } from "../../../shape.ts";
+import { broadcastStrides, isContiguous, sameShape, stridesOf } from "../../../shape.ts";
 import { wgslType } from "../pipelines.ts";
 import type { Launcher } from "../runtime.ts";
 import { placesOf } from "./places.ts";
@@ -30,12 +30,23 @@ function parametersOf({ params = [] }: Kernel, attrs: Attrs, whole: boolean) {
 const parameterLines = ({ params = [] }: Kernel): string[] =>
   params.map((name) => `  let ${name} = p.${name}_;`);
 
+/** Is the operand what the result overwrites? An array that is bound twice would be copied first. */
+const isSame = (x: View, y: View): boolean =>
+  x.buffer === y.buffer &&
+  x.offset === y.offset &&
+  sameShape(x.shape, y.shape) &&
+  isContiguous(x.shape, x.strides);
+
 export const map: Launcher = (rt, kernel, [x], [y], attrs) => {
   const expression = expressionOf(kernel, x.dtype);
-  const places = placesOf(y.shape, { x_: x.strides, y_: stridesOf(y.shape) });
+  const inPlace = isSame(x, y);
+  const places = placesOf(y.shape, {
+    ...(inPlace ? {} : { x_: x.strides }),
+    y_: stridesOf(y.shape),
+  });
   rt.run({
-    key: `${kernel.name} ${places.key}`,
-    reads: { x_: x },
+    key: `${kernel.name} ${places.key}${inPlace ? " in place" : ""}`,
+    reads: inPlace ? {} : { x_: x },
     writes: { y_: y },
     u32: places.u32,
     ...parametersOf(kernel, attrs, x.dtype === "int32"),
@@ -44,7 +55,7 @@ export const map: Launcher = (rt, kernel, [x], [y], attrs) => {
       [
         places.code,
         ...parameterLines(kernel),
-        "  let x = x_[x__i];",
+        `  let x = ${inPlace ? "y_[y__i]" : "x_[x__i]"};`,
         `  y_[y__i] = ${wgslType[y.dtype]}(${expression});`,
       ].join("\n"),
   });
@@ -52,14 +63,15 @@ export const map: Launcher = (rt, kernel, [x], [y], attrs) => {
 
 export const zip: Launcher = (rt, kernel, [a, b], [y], attrs) => {
   const expression = expressionOf(kernel, a.dtype);
+  const inPlace = isSame(a, y);
   const places = placesOf(y.shape, {
-    a_: broadcastStrides(a.shape, a.strides, y.shape),
+    ...(inPlace ? {} : { a_: broadcastStrides(a.shape, a.strides, y.shape) }),
     b_: broadcastStrides(b.shape, b.strides, y.shape),
     y_: stridesOf(y.shape),
   });
   rt.run({
-    key: `${kernel.name} ${places.key}`,
-    reads: { a_: a, b_: b },
+    key: `${kernel.name} ${places.key}${inPlace ? " in place" : ""}`,
+    reads: inPlace ? { b_: b } : { a_: a, b_: b },
     writes: { y_: y },
     u32: places.u32,
     ...parametersOf(kernel, attrs, a.dtype === "int32"),
@@ -68,7 +80,7 @@ export const zip: Launcher = (rt, kernel, [a, b], [y], attrs) => {
       [
         places.code,
         ...parameterLines(kernel),
-        "  let a = a_[a__i];",
+        `  let a = ${inPlace ? "y_[y__i]" : "a_[a__i]"};`,
         "  let b = b_[b__i];",
         `  y_[y__i] = ${wgslType[y.dtype]}(${expression});`,
       ].join("\n"),
