@@ -7,6 +7,7 @@ await playFiles(
     "webgpu/backend.test.ts": () => import("../webgpu/backend.test.ts"),
     "webgpu/recurrent.test.ts": () => import("../webgpu/recurrent.test.ts"),
     "webgpu/attention.test.ts": () => import("../webgpu/attention.test.ts"),
+    "webgpu/compile.test.ts": () => import("../webgpu/compile.test.ts"),
     "webgpu/optim.test.ts": () => import("../webgpu/optim.test.ts"),
   },
   async () => {

@@ -10,21 +10,18 @@ import type {
   View,
 } from "../backend.ts";
 import { BackendError, OutOfMemoryError, ValueError } from "../../errors.ts";
-import { isContiguous, stridesOf } from "../../shape.ts";
 import type { GpuOptions } from "./adapter.ts";
 import { nameOf, openDevice } from "./adapter.ts";
-import { Faults, FAULT_WORDS, faultView } from "./faults.ts";
-import { launchers } from "./launch/index.ts";
-import type { Binding } from "./pipelines.ts";
-import { bindingsOf, ITEM_LANES, Pipelines, writeParameters } from "./pipelines.ts";
+import { Faults, FAULT_WORDS } from "./faults.ts";
+import { GpuRuntime } from "./gpu-runtime.ts";
+import { Pipelines } from "./pipelines.ts";
 import type { PoolStats } from "./pool.ts";
 import { Allocation, Pool } from "./pool.ts";
+import type { ProgramHost } from "./program.ts";
+import { GpuProgram } from "./program.ts";
 import { Queue } from "./queue.ts";
-import type { Dispatch, IndexCheck, Runtime } from "./runtime.ts";
 
 const dtypes: readonly DType[] = ["float32", "int32", "bool"];
-const copyKernel: Kernel = { name: "copy", kind: "copy", wasm: "copy", reference: () => {} };
-const noAttrs: Attrs = {};
 
 /** @throws BackendError when there is no adapter */
 export async function createGpuBackend(options: GpuOptions = {}): Promise<GpuBackend> {
@@ -40,7 +37,9 @@ export class GpuBackend implements Backend {
   readonly #precision: "strict" | "fast";
   readonly #pool: Pool;
   readonly #queue: Queue;
+  readonly #pipelines: Pipelines;
   readonly #runtime: GpuRuntime;
+  readonly #host: ProgramHost;
   readonly #faults = new Faults();
   readonly #fault: Allocation;
   /** What went wrong on the device since the last call, which could not be told then. */
@@ -54,7 +53,16 @@ export class GpuBackend implements Backend {
     this.#pool = new Pool(gpu);
     this.#queue = new Queue(gpu);
     this.#fault = this.#pool.alloc(4 * FAULT_WORDS);
-    this.#runtime = new GpuRuntime(gpu, this.#pool, this.#queue, this.#faults, this.#fault);
+    this.#pipelines = new Pipelines(gpu, this.#queue.parameters);
+    this.#runtime = new GpuRuntime(
+      gpu.limits.maxComputeWorkgroupsPerDimension,
+      this.#pool,
+      this.#queue,
+      this.#pipelines,
+      this.#faults,
+      this.#fault,
+    );
+    this.#host = this.#programHost();
     gpu.onuncapturederror = ({ error }) => {
       this.#trouble ??= this.#explain(error);
     };
@@ -105,12 +113,11 @@ export class GpuBackend implements Backend {
 
   run(kernel: Kernel, inputs: readonly View[], outputs: readonly View[], attrs: Attrs): void {
     this.#check(kernel.name);
-    const runtime = this.#runtime;
-    try {
-      runtime.launch(kernel, inputs, outputs, attrs);
-    } finally {
-      runtime.release();
-    }
+    this.#runtime.operate(kernel, inputs, outputs, attrs, null);
+  }
+
+  program(): GpuProgram {
+    return new GpuProgram(this.#host);
   }
 
   async sync(): Promise<void> {
@@ -154,7 +161,7 @@ export class GpuBackend implements Backend {
       this.#check("read");
       throw new BackendError(`webgpu: read: ${String(cause)}`, { cause });
     }
-    if (this.#pool.trim()) this.#runtime.forgetGroups();
+    if (this.#pool.trim()) this.#pipelines.forgetGroups();
     this.#check("read");
     if (read.length > 1) {
       const error = this.#faults.explain(new Int32Array(read[1]));
@@ -164,6 +171,25 @@ export class GpuBackend implements Backend {
       }
     }
     return read[0];
+  }
+
+  #programHost(): ProgramHost {
+    return {
+      queue: this.#queue,
+      launch: (kernel, inputs, outputs, attrs, recorder) => {
+        this.#check(kernel.name);
+        this.#runtime.operate(kernel, inputs, outputs, attrs, recorder);
+      },
+      write: (buffer, offset, data) => this.write(buffer, offset, data),
+      check: (op) => this.#check(op),
+      expectFaults: () => {
+        this.#faults.pending = true;
+      },
+      alloc: (byteLength) => this.#pool.alloc(byteLength),
+      free: (block) => this.free(block),
+      group: (layout, parameters, buffers) =>
+        this.#pipelines.make(layout, parameters.gpu!, buffers),
+    };
   }
 
   /** Throws what happened on the device since the last call. */
@@ -200,125 +226,6 @@ export class GpuBackend implements Backend {
       );
     }
     return buffer;
-  }
-}
-
-/** What launchers see. */
-class GpuRuntime implements Runtime {
-  readonly #pool: Pool;
-  readonly #queue: Queue;
-  readonly #faults: Faults;
-  readonly #fault: Allocation;
-  readonly #pipelines: Pipelines;
-  readonly #most: number;
-  readonly #held: Allocation[] = [];
-  #operation = "";
-
-  constructor(gpu: GPUDevice, pool: Pool, queue: Queue, faults: Faults, fault: Allocation) {
-    this.#pool = pool;
-    this.#queue = queue;
-    this.#faults = faults;
-    this.#fault = fault;
-    this.#pipelines = new Pipelines(gpu, queue.parameters);
-    this.#most = gpu.limits.maxComputeWorkgroupsPerDimension;
-  }
-
-  launch(kernel: Kernel, inputs: readonly View[], outputs: readonly View[], attrs: Attrs): void {
-    const launcher = Object.hasOwn(launchers, kernel.kind) ? launchers[kernel.kind] : undefined;
-    if (launcher === undefined) {
-      throw new BackendError(
-        `webgpu: no kernels of kind ${kernel.kind} yet, which ${kernel.name} needs; ` +
-          'use await init({ device: "cpu" }) for models with it',
-      );
-    }
-    this.#operation = kernel.name;
-    launcher(this, kernel, inputs, outputs, attrs);
-  }
-
-  run(dispatch: Dispatch): void {
-    const count = dispatch.items ?? dispatch.groups!;
-    if (count === 0) return;
-    const bindings = bindingsOf(dispatch);
-    const { pipeline, layout } = this.#pipelines.pipeline(dispatch, bindings);
-    const buffers = bindings.map(({ view }) => this.#bufferOf(view));
-    const twins = this.#separate(bindings, buffers);
-    const group = this.#pipelines.group(layout, buffers);
-    const groups = dispatch.items === undefined ? count : Math.ceil(count / ITEM_LANES);
-    const rows = Math.ceil(groups / this.#most);
-    const grid = [Math.ceil(groups / rows), rows] as const;
-    this.#queue.dispatch(pipeline, group, buffers, grid, (words, floats, at) =>
-      writeParameters(dispatch, bindings, words, floats, at),
-    );
-    for (const [twin, own, { view }] of twins) {
-      this.#queue.copy(twin, 4 * view.offset, own, 4 * view.offset, 4 * view.size);
-    }
-  }
-
-  dense(view: View): View {
-    if (isContiguous(view.shape, view.strides)) return view;
-    const flat = this.scratch(view.size, view.dtype);
-    const copy = { ...flat, shape: view.shape, strides: stridesOf(view.shape) };
-    const operation = this.#operation;
-    this.launch(copyKernel, [view], [copy], noAttrs);
-    this.#operation = operation;
-    return copy;
-  }
-
-  scratch(size: number, dtype: DType): View {
-    const buffer = this.#hold(4 * size);
-    return { buffer, offset: 0, shape: [size], strides: [1], size, dtype };
-  }
-
-  verify(index: View, check: IndexCheck): void {
-    this.run(this.#faults.check(index, faultView(this.#fault), check));
-  }
-
-  /** Frees all scratch arrays. */
-  release(): void {
-    for (let block = this.#held.pop(); block !== undefined; block = this.#held.pop()) {
-      this.#pool.free(block);
-    }
-  }
-
-  forgetGroups(): void {
-    this.#pipelines.forgetGroups();
-  }
-
-  /**
-   * WebGPU refuses a buffer that is bound twice where one of the bindings is written: the others get a copy.
-   * Returns the copies whose content must come back.
-   */
-  #separate(
-    bindings: readonly Binding[],
-    buffers: Allocation[],
-  ): [twin: Allocation, own: Allocation, binding: Binding][] {
-    const back: [Allocation, Allocation, Binding][] = [];
-    for (let w = bindings.length - 1; w >= 0 && bindings[w].writable; w--) {
-      const own = buffers[w];
-      for (let k = 0; k < w; k++) {
-        if (buffers[k] !== own) continue;
-        const twin = this.#hold(own.byteLength);
-        this.#queue.copy(own, 0, twin, 0, own.byteLength);
-        buffers[k] = twin;
-        if (bindings[k].writable) back.push([twin, own, bindings[k]]);
-      }
-    }
-    return back;
-  }
-
-  #bufferOf(view: View): Allocation {
-    const { buffer } = view;
-    if (buffer instanceof Allocation && buffer.gpu !== null) return buffer;
-    const freed = buffer instanceof Allocation;
-    throw new BackendError(
-      `webgpu: ${this.#operation}: ${freed ? "the buffer is freed already" : "the buffer belongs to another backend"}`,
-    );
-  }
-
-  #hold(byteLength: number): Allocation {
-    const block = this.#pool.alloc(byteLength);
-    this.#held.push(block);
-    return block;
   }
 }
 

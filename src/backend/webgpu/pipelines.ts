@@ -86,15 +86,24 @@ export class Pipelines {
     const known = this.#groups.get(key);
     if (known !== undefined) return known;
     if (this.#groups.size >= MOST_GROUPS) this.#groups.clear();
-    const group = this.#device.createBindGroup({
+    const group = this.make(layout, this.#parameters, buffers);
+    this.#groups.set(key, group);
+    return group;
+  }
+
+  /** A bind group of the caller's own. */
+  make(
+    layout: GPUBindGroupLayout,
+    parameters: GPUBuffer,
+    buffers: readonly Allocation[],
+  ): GPUBindGroup {
+    return this.#device.createBindGroup({
       layout,
       entries: [
-        { binding: 0, resource: { buffer: this.#parameters, size: PARAMETER_BYTES } },
+        { binding: 0, resource: { buffer: parameters, size: PARAMETER_BYTES } },
         ...buffers.map(({ gpu }, i) => ({ binding: i + 1, resource: { buffer: gpu! } })),
       ],
     });
-    this.#groups.set(key, group);
-    return group;
   }
 
   /** Forgets bind groups, whose buffers are gone. */

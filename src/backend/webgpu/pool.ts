@@ -76,7 +76,8 @@ export class Pool {
     this.#reserved += size;
     const gpu = this.#device.createBuffer({
       size,
-      usage: usage.storage | usage.copySource | usage.copyTarget,
+      // Parameters of programs lie in such buffers too.
+      usage: usage.storage | usage.uniform | usage.copySource | usage.copyTarget,
     });
     return new Allocation(gpu, this.#nextId++, byteLength);
   }

@@ -24,6 +24,8 @@ export class Queue {
   readonly #upload = new Uint8Array(UPLOAD_BYTES);
   #uploaded = 0;
   #dispatches = 0;
+  /** Dispatches of the batch that have parameters in it. */
+  #slots = 0;
   #encoder: GPUCommandEncoder | null = null;
   #pass: GPUComputePassEncoder | null = null;
   /** Number of the batch that is being recorded. */
@@ -56,9 +58,23 @@ export class Queue {
     write: (words: Uint32Array, floats: Float32Array, at: number) => void,
   ): void {
     if (this.#dispatches === MOST_DISPATCHES) this.submit();
-    this.#recorded++;
-    const offset = this.#dispatches++ * PARAMETER_BYTES;
+    const offset = this.#slots * PARAMETER_BYTES;
     write(this.#words, this.#floats, offset / 4);
+    this.#slots++;
+    this.replay(pipeline, group, offset, buffers, groups);
+  }
+
+  /** Records a dispatch whose parameters are there already, `offset` bytes into the buffer that `group` has for them. */
+  replay(
+    pipeline: GPUComputePipeline,
+    group: GPUBindGroup,
+    offset: number,
+    buffers: readonly Allocation[],
+    groups: readonly [number, number],
+  ): void {
+    if (this.#dispatches === MOST_DISPATCHES) this.submit();
+    this.#dispatches++;
+    this.#recorded++;
     const pass = (this.#pass ??= this.#open().beginComputePass());
     pass.setPipeline(pipeline);
     pass.setBindGroup(0, group, [offset]);
@@ -140,19 +156,14 @@ export class Queue {
     if (this.#encoder === null) return;
     this.#endPass();
     const { queue } = this.#device;
-    if (this.#dispatches > 0) {
-      queue.writeBuffer(
-        this.parameters,
-        0,
-        this.#words,
-        0,
-        (this.#dispatches * PARAMETER_BYTES) / 4,
-      );
+    if (this.#slots > 0) {
+      queue.writeBuffer(this.parameters, 0, this.#words, 0, (this.#slots * PARAMETER_BYTES) / 4);
     }
     if (this.#uploaded > 0) queue.writeBuffer(this.#uploads, 0, this.#upload, 0, this.#uploaded);
     queue.submit([this.#encoder.finish()]);
     this.#encoder = null;
     this.#dispatches = 0;
+    this.#slots = 0;
     this.#uploaded = 0;
     this.#batch++;
   }
