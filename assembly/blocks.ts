@@ -9,10 +9,13 @@ import { F32x4 } from "./simd";
 export const ROWS: i32 = F32x4.FUSED ? 6 : 5;
 export const COLUMNS: i32 = 8;
 
-/** Blocks: KC·8 floats of a right panel stay in L1, MC·KC of the left matrix in L2. */
+/**
+ * Blocks: KC·8 floats of a right panel stay in L1, KC·NC of the right matrix in most of an L2 of 1 MB. The left one
+ * is packed once per NC columns.
+ */
 export const MC: i32 = 32 * ROWS;
 export const KC: i32 = 320;
-export const NC: i32 = 512;
+const NC: i32 = 704;
 
 // Thread scratch: a tile, a block of the left matrix, one of the right, what is left.
 const TILE_BYTES: i32 = 1024;
@@ -43,4 +46,11 @@ export class Area {
 export function block_depth(k: i32): i32 {
   const blocks = (k + KC - 1) / KC;
   return blocks > 1 ? (k + blocks - 1) / blocks : k;
+}
+
+/** The width of a block: n columns cut evenly into as few blocks of at most NC as will do; whole pairs of panels. */
+export function block_width(n: i32): i32 {
+  const blocks = (n + NC - 1) / NC;
+  const pair = 2 * COLUMNS;
+  return blocks > 1 ? (((n + blocks - 1) / blocks + pair - 1) / pair) * pair : n;
 }

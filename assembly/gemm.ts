@@ -3,7 +3,7 @@
  * or 0 for none. The order in which an element of C is summed depends on m, n, k, the strides
  * and the variant alone, not on begin and end.
  */
-import { Area, block_depth, COLUMNS, MC, NC, ROWS } from "./blocks";
+import { Area, block_depth, block_width, COLUMNS, MC, ROWS } from "./blocks";
 import { dot_block } from "./dot";
 import { pack_left, pack_right } from "./pack";
 import { multiply, outer, start, ZEROS } from "./tile";
@@ -140,8 +140,9 @@ function block(
   // Small or barely reused operands that lie as a tile wants them are read in place.
   const leftInPlace = left == 0 && ars == 4 && (n <= 16 || m * k <= 4096);
   const rightInPlace = right == 0 && bcs == 4 && (m <= 12 || n * k <= 4096);
-  for (let j = 0; j < n; j += NC) {
-    const columns = min(NC, n - j);
+  const width = block_width(n);
+  for (let j = 0; j < n; j += width) {
+    const columns = min(width, n - j);
     const full = rightInPlace ? columns & ~7 : 0;
     for (let p = 0; p < k; p += depth) {
       const d = min(depth, k - p);
