@@ -55,7 +55,7 @@ export class GpuBackend implements Backend {
     this.#fault = this.#pool.alloc(4 * FAULT_WORDS);
     this.#pipelines = new Pipelines(gpu, this.#queue.parameters);
     this.#runtime = new GpuRuntime(
-      gpu.limits.maxComputeWorkgroupsPerDimension,
+      gpu.limits,
       this.#pool,
       this.#queue,
       this.#pipelines,

@@ -19,27 +19,32 @@ const noAttrs: Attrs = {};
 
 /** Runs launchers, and what they ask for. */
 export class GpuRuntime implements Runtime {
+  readonly group: Runtime["group"];
   readonly #pool: Pool;
   readonly #queue: Queue;
   readonly #faults: Faults;
   readonly #fault: Allocation;
   readonly #pipelines: Pipelines;
+  /** Workgroups in one dimension. */
   readonly #most: number;
   readonly #held: Allocation[] = [];
   /** Notes what the launcher does; null outside of programs. */
   #recorder: Recorder | null = null;
   #operation = "";
 
-  /** @param most workgroups in one dimension */
   constructor(
-    most: number,
+    limits: GPUSupportedLimits,
     pool: Pool,
     queue: Queue,
     pipelines: Pipelines,
     faults: Faults,
     fault: Allocation,
   ) {
-    this.#most = most;
+    this.#most = limits.maxComputeWorkgroupsPerDimension;
+    this.group = {
+      lanes: Math.min(limits.maxComputeInvocationsPerWorkgroup, limits.maxComputeWorkgroupSizeX),
+      bytes: limits.maxComputeWorkgroupStorageSize,
+    };
     this.#pool = pool;
     this.#queue = queue;
     this.#pipelines = pipelines;

@@ -23,6 +23,8 @@ export interface Binding {
   readonly name: string;
   readonly view: View;
   readonly writable: boolean;
+  /** Is it an array of vec4? */
+  readonly wide: boolean;
 }
 
 export interface Prepared {
@@ -31,12 +33,13 @@ export interface Prepared {
 }
 
 export function bindingsOf(dispatch: Dispatch): Binding[] {
+  const { reads, writes, wide = [] } = dispatch;
   const bindings: Binding[] = [];
-  for (const name in dispatch.reads) {
-    bindings.push({ name, view: dispatch.reads[name], writable: false });
+  for (const name in reads) {
+    bindings.push({ name, view: reads[name], writable: false, wide: wide.includes(name) });
   }
-  for (const name in dispatch.writes) {
-    bindings.push({ name, view: dispatch.writes[name], writable: true });
+  for (const name in writes) {
+    bindings.push({ name, view: writes[name], writable: true, wide: wide.includes(name) });
   }
   return bindings;
 }
@@ -55,7 +58,7 @@ export class Pipelines {
 
   pipeline(dispatch: Dispatch, bindings: readonly Binding[]): Prepared {
     let key = dispatch.key;
-    for (const { name, view } of bindings) key += ` ${name}:${view.dtype}`;
+    for (const { name, view, wide } of bindings) key += ` ${name}:${view.dtype}${wide ? "4" : ""}`;
     const known = this.#pipelines.get(key);
     if (known !== undefined) return known;
     const { limits } = this.#device;
@@ -157,7 +160,7 @@ export function writeParameters(
 ): void {
   const end = at + PARAMETER_BYTES / 4;
   words[at++] = dispatch.items ?? dispatch.groups!;
-  for (const { view } of bindings) words[at++] = view.offset;
+  for (const { view, wide } of bindings) words[at++] = wide ? view.offset / 4 : view.offset;
   for (const name in dispatch.u32) words[at++] = dispatch.u32[name];
   for (const name in dispatch.i32) words[at++] = dispatch.i32[name];
   for (const name in dispatch.f32) floats[at++] = dispatch.f32[name];
@@ -172,9 +175,9 @@ function wgslOf(dispatch: Dispatch, bindings: readonly Binding[]): string {
   const made = dispatch.code();
   const { outside, body } = typeof made === "string" ? { outside: "", body: made } : made;
   const arrays = bindings.map(
-    ({ name, view, writable }, i) =>
+    ({ name, view, writable, wide }, i) =>
       `@group(0) @binding(${i + 1}) var<storage, ${writable ? "read_write" : "read"}> ` +
-      `${name}: array<${wgslType[view.dtype]}>;`,
+      `${name}: array<${wide ? "vec4f" : wgslType[view.dtype]}>;`,
   );
   const byItem = dispatch.items !== undefined;
   const lanes = byItem ? ITEM_LANES : (dispatch.lanes ?? 64);

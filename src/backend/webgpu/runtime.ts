@@ -12,6 +12,8 @@ export interface Dispatch {
   readonly reads?: Views;
   /** Arrays that are written, and may be read. */
   readonly writes: Views;
+  /** Names of float32 arrays that are `array<vec4f>`; their views begin at a multiple of four, and `p.NAME_at` counts vec4. */
+  readonly wide?: readonly string[];
   /** Parameters: `p.NAME`. Whole numbers are taken mod 2^32, so that negative strides add up. */
   readonly u32?: Numbers;
   readonly i32?: Numbers;
@@ -37,6 +39,8 @@ export interface IndexCheck {
 }
 
 export interface Runtime {
+  /** What a workgroup may have at most. */
+  readonly group: { readonly lanes: number; readonly bytes: number };
   run(dispatch: Dispatch): void;
   /** A row-major copy of the view; the view itself where it is dense already. */
   dense(view: View): View;

@@ -2,12 +2,19 @@
 import type { Attrs, View } from "../../backend.ts";
 import type { Launcher } from "../runtime.ts";
 import { fillWith } from "./movement.ts";
-import { activationOf, multiply } from "./product.ts";
+import type { Operand } from "./product.ts";
+import { activationOf, elementOf, multiply, wideOf } from "./product.ts";
+import { isSmall } from "./tiles.ts";
 
 type Pair = readonly [number, number];
 
 interface Geometry {
   readonly u32: Readonly<Record<string, number>>;
+  /** Says which constants are in the code. */
+  readonly key: string;
+  /** WGSL functions that find pixels and outputs, and what they call the number of taps. */
+  readonly outside: string;
+  readonly tapCount: string;
   readonly groups: number;
   /** Channels and filters of a group. */
   readonly channels: number;
@@ -17,6 +24,10 @@ interface Geometry {
   readonly area: number;
   readonly plane: number;
   readonly images: number;
+  /** Does each output see one pixel, its own? Then images are matrices as they are. */
+  readonly pointwise: boolean;
+  /** See tiles.ts. */
+  readonly small: boolean;
 }
 
 function geometryOf(x: View, weight: View, y: View, attrs: Attrs): Geometry {
@@ -29,56 +40,144 @@ function geometryOf(x: View, weight: View, y: View, attrs: Attrs): Geometry {
   const [images, c, h, w] = x.shape;
   const [o, channels, kh, kw] = weight.shape;
   const [, , oh, ow] = y.shape;
-  const [sh, sw] = stride;
-  const [ph, pw] = padding;
-  const [dh, dw] = dilation;
   const filters = o / groups;
-  const u32 = { c, h, w, o, kh, kw, oh, ow, sh, sw, ph, pw, dh, dw, channels, filters, groups };
-  const planes = { taps: kh * kw, area: h * w, plane: oh * ow };
-  return { u32: { ...u32, ...planes }, groups, channels, filters, images, ...planes };
+  const taps = kh * kw;
+  const area = h * w;
+  const plane = oh * ow;
+  const small = isSmall(o, images * plane, channels * taps, 1);
+  const fixed = { kw, taps, sh: stride[0], sw: stride[1], dh: dilation[0], dw: dilation[1] };
+  const names = Object.entries(fixed).map(([name, n]) => [name, small ? `p.${name}` : `${n}u`]);
+  const named = Object.fromEntries(names) as Record<keyof typeof fixed, string>;
+  const [ph, pw] = padding;
+  return {
+    u32: { ...fixed, c, h, w, o, oh, ow, ph, pw, channels, filters, area, plane },
+    key: small ? "small" : Object.values(fixed).join(),
+    outside: functionsOf(named),
+    tapCount: named.taps,
+    groups,
+    channels,
+    filters,
+    taps,
+    area,
+    plane,
+    images,
+    pointwise: !small && taps === 1 && `${stride},${padding}` === "1,1,0,0",
+    small,
+  };
 }
 
-/** x at channel `c` of the group, tap `t` and output `o` of image `b`: 0 in the padding. */
-const pixel = `fn pixel(b: u32, g: u32, c: u32, t: u32, o: u32) -> f32 {
-  let r = (o / p.ow) * p.sh + (t / p.kw) * p.dh;
-  let s = (o % p.ow) * p.sw + (t % p.kw) * p.dw;
+/**
+ * Places as three numbers: where a plane begins, and a row and a column, which for an output and a tap add up to those of a
+ * pixel of the padded image. Kernel sizes, strides and dilations are constants, unless the product is small: dividing by
+ * parameters for each element would cost more than its multiply-adds.
+ */
+const functionsOf = ({ kw, taps, sh, sw, dh, dw }: Record<string, string>): string => `
+fn tap_of(t: u32, plane: u32) -> vec3u {
+  let own = t % ${taps};
+  return vec3u(t / ${taps} * plane, own / ${kw} * ${dh}, own % ${kw} * ${dw});
+}
+fn output_of(o: u32) -> vec3u {
+  let own = o % p.plane;
+  return vec3u(o / p.plane * p.c * p.area, own / p.ow * ${sh}, own % p.ow * ${sw});
+}
+fn pixel_of(q: u32) -> vec3u {
+  let own = q % p.area;
+  return vec3u(q / p.area * p.o * p.plane, own / p.w + p.ph, own % p.w + p.pw);
+}
+fn is_source(at: vec3u, tap: vec3u) -> bool {
+  return at.y >= tap.y && at.z >= tap.z && (at.y - tap.y) % ${sh} == 0u && (at.z - tap.z) % ${sw} == 0u;
+}
+fn source_of(at: vec3u, tap: vec3u) -> vec3u {
+  return vec3u(at.x + tap.x, (at.y - tap.y) / ${sh}, (at.z - tap.z) / ${sw});
+}
+`;
+
+/** x where a tap of an output falls in group g: 0 in the padding. */
+const pixel = `fn pixel(g: u32, o: vec3u, tap: vec3u) -> f32 {
+  let r = o.y + tap.y;
+  let s = o.z + tap.z;
   if (r < p.ph || s < p.pw || r - p.ph >= p.h || s - p.pw >= p.w) { return 0.0; }
-  return x[p.x_at + ((b * p.c + g * p.channels + c) * p.h + r - p.ph) * p.w + s - p.pw];
+  return x[p.x_at + g * p.channels * p.area + o.x + tap.x + (r - p.ph) * p.w + s - p.pw];
 }`;
 
-/** dy where filter `f` of the group put tap `t` on pixel `q` of image `b`; 0 where it never does. */
-const source = `fn source(b: u32, g: u32, f: u32, t: u32, q: u32) -> f32 {
-  let r = q / p.w + p.ph;
-  let s = q % p.w + p.pw;
-  let up = (t / p.kw) * p.dh;
-  let left = (t % p.kw) * p.dw;
-  if (r < up || s < left || (r - up) % p.sh != 0u || (s - left) % p.sw != 0u) { return 0.0; }
-  let row = (r - up) / p.sh;
-  let column = (s - left) / p.sw;
-  if (row >= p.oh || column >= p.ow) { return 0.0; }
-  return dy[p.dy_at + ((b * p.o + g * p.filters + f) * p.oh + row) * p.ow + column];
+/** dy where a filter's tap fell on a pixel; 0 where it never does. */
+const source = `fn source(g: u32, q: vec3u, tap: vec3u) -> f32 {
+  if (!is_source(q, tap)) { return 0.0; }
+  let at = source_of(q, tap);
+  if (at.y >= p.oh || at.z >= p.ow) { return 0.0; }
+  return dy[p.dy_at + g * p.filters * p.plane + at.x + at.y * p.ow + at.z];
 }`;
+
+/** Do vec4 of an image's plane stay within it? */
+const inQuads = (view: View, { plane, small }: Geometry): boolean =>
+  !small && plane % 4 === 0 && view.offset % 4 === 0;
+
+/**
+ * Images [images, all, plane] as a matrix of the group's planes and of positions: `planes` and `positions` say which of the
+ * product's indices count them.
+ */
+function planesOperand(
+  name: string,
+  view: View,
+  geometry: Geometry,
+  [all, own]: readonly [all: string, own: string],
+  planes: "row" | "column" | "k",
+  positions: "column" | "k",
+): Operand {
+  const wide = inQuads(view, geometry);
+  const position = `vec3u(${positions} / p.plane * p.${all} * p.plane + ${positions} % p.plane, 0u, 0u)`;
+  const along = positions === "k";
+  return {
+    alongK: along,
+    wide,
+    value: elementOf(
+      name,
+      `${along ? "step" : "place"}.x + (batch * p.${own} + ${planes}) * p.plane`,
+      wide,
+    ),
+    ...(along ? { step: position } : { place: position }),
+  };
+}
 
 /** [filters, channels · taps] · [channels · taps, images · plane] for each group */
 const conv2d: Launcher = (rt, _kernel, inputs, [y], attrs) => {
   const [x, weight, bias] = inputs.map((view) => rt.dense(view));
-  const { u32, groups, channels, filters, taps, plane, images } = geometryOf(x, weight, y, attrs);
+  const geometry = geometryOf(x, weight, y, attrs);
+  const { u32, groups, channels, filters, taps, plane, images, pointwise } = geometry;
+  const k = channels * taps;
+  const filtersWide = !geometry.small && k % 4 === 0 && weight.offset % 4 === 0;
+  const a: Operand = {
+    alongK: true,
+    wide: filtersWide,
+    value: elementOf("weight", "(batch * p.filters + row) * p.k + k", filtersWide),
+  };
+  const b: Operand = pointwise
+    ? planesOperand("x", x, geometry, ["c", "channels"], "k", "column")
+    : {
+        alongK: false,
+        wide: false,
+        place: "output_of(column)",
+        step: "tap_of(k, p.area)",
+        value: "pixel(batch, place, step)",
+      };
   multiply(rt, {
-    key: `conv2d ${bias === undefined ? "" : "bias"}`,
-    reads: bias === undefined ? { x, weight } : { x, weight, bias },
+    key: `conv2d ${pointwise ? "pointwise" : geometry.key}`,
+    reads: { x, weight },
+    wide: wideOf({ x: b, weight: a }),
     y,
     u32,
     m: filters,
     n: images * plane,
-    k: channels * taps,
+    k,
     batch: groups,
-    outside: pixel,
-    a: "weight[p.weight_at + (batch * p.filters + row) * p.k + k]",
-    b: "pixel(column / p.plane, batch, k / p.taps, k % p.taps, column % p.plane)",
-    aAlongK: true,
-    bAlongK: false,
+    outside: pointwise ? "" : geometry.outside + pixel,
+    a,
+    b,
     at: "((column / p.plane) * p.o + batch * p.filters + row) * p.plane + column % p.plane",
-    bias: bias === undefined ? undefined : "bias[p.bias_at + batch * p.filters + row]",
+    quads: plane % 4 === 0,
+    ...(bias === undefined
+      ? {}
+      : { bias: "bias[p.bias_at + batch * p.filters + row]", finishReads: { bias } }),
     activation: activationOf(attrs),
   });
 };
@@ -86,47 +185,77 @@ const conv2d: Launcher = (rt, _kernel, inputs, [y], attrs) => {
 /** [channels, filters · taps] · [filters · taps, images · area] for each group */
 const conv2dGradInput: Launcher = (rt, _kernel, inputs, [dx], attrs) => {
   const [dy, weight] = inputs.map((view) => rt.dense(view));
-  const { u32, groups, channels, filters, taps, area, images } = geometryOf(dx, weight, dy, attrs);
-  if (dy.size === 0) fillWith(rt, dx, 0);
-  else {
-    multiply(rt, {
-      key: "conv2dGradInput",
-      reads: { dy, weight },
-      y: dx,
-      u32,
-      m: channels,
-      n: images * area,
-      k: filters * taps,
-      batch: groups,
-      outside: source,
-      a: "weight[p.weight_at + ((batch * p.filters + k / p.taps) * p.channels + row) * p.taps + k % p.taps]",
-      b: "source(column / p.area, batch, k / p.taps, k % p.taps, column % p.area)",
-      aAlongK: true,
-      bAlongK: false,
-      at: "((column / p.area) * p.c + batch * p.channels + row) * p.area + column % p.area",
-    });
+  if (dy.size === 0) {
+    fillWith(rt, dx, 0);
+    return;
   }
+  const geometry = geometryOf(dx, weight, dy, attrs);
+  const { u32, groups, channels, filters, taps, area, images, pointwise, small, tapCount } =
+    geometry;
+  const b: Operand = pointwise
+    ? planesOperand("dy", dy, geometry, ["o", "filters"], "k", "column")
+    : {
+        alongK: false,
+        wide: false,
+        place: "pixel_of(column)",
+        step: "tap_of(k, p.plane)",
+        value: "source(batch, place, step)",
+      };
+  multiply(rt, {
+    key: `conv2dGradInput ${pointwise ? "pointwise" : geometry.key}`,
+    reads: { dy, weight },
+    wide: wideOf({ dy: b }),
+    y: dx,
+    u32,
+    m: channels,
+    n: images * area,
+    k: filters * taps,
+    batch: groups,
+    outside: pointwise ? "" : geometry.outside + source,
+    a: {
+      alongK: taps > 1 || small,
+      wide: false,
+      place: `vec3u((batch * p.filters * p.channels + row) * ${tapCount}, 0u, 0u)`,
+      step: `vec3u(k / ${tapCount} * p.channels * ${tapCount} + k % ${tapCount}, 0u, 0u)`,
+      value: "weight[p.weight_at + place.x + step.x]",
+    },
+    b,
+    at: "((column / p.area) * p.c + batch * p.channels + row) * p.area + column % p.area",
+    quads: area % 4 === 0,
+  });
 };
 
 /** [filters, images · plane] · [images · plane, channels · taps] for each group */
 const conv2dGradWeight: Launcher = (rt, _kernel, inputs, [dweight], attrs) => {
   const [x, dy] = inputs.map((view) => rt.dense(view));
-  const { u32, groups, channels, filters, taps, plane, images } = geometryOf(x, dweight, dy, attrs);
+  const geometry = geometryOf(x, dweight, dy, attrs);
+  const { u32, groups, channels, filters, taps, plane, images, pointwise } = geometry;
+  const a = planesOperand("dy", dy, geometry, ["o", "filters"], "row", "k");
+  const b: Operand = pointwise
+    ? planesOperand("x", x, geometry, ["c", "channels"], "column", "k")
+    : {
+        alongK: true,
+        wide: false,
+        place: "tap_of(column, p.area)",
+        step: "output_of(k)",
+        value: "pixel(batch, step, place)",
+      };
+  const n = channels * taps;
   multiply(rt, {
-    key: "conv2dGradWeight",
+    key: `conv2dGradWeight ${pointwise ? "pointwise" : geometry.key}`,
     reads: { x, dy },
+    wide: wideOf({ x: b, dy: a }),
     y: dweight,
     u32,
     m: filters,
-    n: channels * taps,
+    n,
     k: images * plane,
     batch: groups,
-    outside: pixel,
-    a: "dy[p.dy_at + ((k / p.plane) * p.o + batch * p.filters + row) * p.plane + k % p.plane]",
-    b: "pixel(k / p.plane, batch, column / p.taps, column % p.taps, k % p.plane)",
-    aAlongK: true,
-    bAlongK: true,
+    outside: pointwise ? "" : geometry.outside + pixel,
+    a,
+    b,
     at: "(batch * p.filters + row) * p.n + column",
+    quads: n % 4 === 0,
   });
 };
 

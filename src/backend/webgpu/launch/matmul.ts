@@ -1,43 +1,55 @@
 /** Kinds `matmul`, `linear` and `linearGrad`. */
 import type { View } from "../../backend.ts";
-import { stridesOf } from "../../../shape.ts";
 import type { Launcher, Runtime } from "../runtime.ts";
 import { placesOf } from "./places.ts";
 import type { Activation } from "./product.ts";
-import { activationOf, multiply } from "./product.ts";
+import { activationOf, matrixOperand, multiply, wideOf } from "./product.ts";
+import { isSmall } from "./tiles.ts";
 import { reduce, sum } from "./reduce.ts";
 
 /** [..., m, k] · [..., k, n], any strides. */
 const matmul: Launcher = (rt, _kernel, [a, b], [y]) => {
   const rank = y.shape.length;
+  const [m, n] = y.shape.slice(-2);
+  const k = a.shape[rank - 1];
   const lead = y.shape.slice(0, -2);
-  const batch = placesOf(
-    lead,
-    { a: a.strides.slice(0, -2), b: b.strides.slice(0, -2), y: stridesOf(y.shape).slice(0, -2) },
-    "batch",
-    { y: "0u" },
+  const batch = placesOf(lead, { a: a.strides.slice(0, -2), b: b.strides.slice(0, -2) }, "batch", {
+    a: "0u",
+    b: "0u",
+  });
+  const batches = lead.reduce((product, extent) => product * extent, 1);
+  const small = isSmall(m, n, k, batches);
+  const left = matrixOperand(
+    "a",
+    { name: "row", stride: a.strides[rank - 2], extent: m },
+    { stride: a.strides[rank - 1], extent: k },
+    [a.offset, ...a.strides.slice(0, -2)],
+    "a_i",
+    small,
+  );
+  const right = matrixOperand(
+    "b",
+    { name: "column", stride: b.strides[rank - 1], extent: n },
+    { stride: b.strides[rank - 2], extent: k },
+    [b.offset, ...b.strides.slice(0, -2)],
+    "b_i",
+    small,
   );
   multiply(rt, {
     key: `matmul ${batch.key}`,
     reads: { a, b },
+    wide: wideOf({ a: left.operand, b: right.operand }),
     y,
-    u32: {
-      ...batch.u32,
-      aRow: a.strides[rank - 2],
-      aColumn: a.strides[rank - 1],
-      bRow: b.strides[rank - 2],
-      bColumn: b.strides[rank - 1],
-    },
-    m: y.shape[rank - 2],
-    n: y.shape[rank - 1],
-    k: a.shape[rank - 1],
-    batch: lead.reduce((product, extent) => product * extent, 1),
+    u32: { ...batch.u32, ...left.u32, ...right.u32 },
+    m,
+    n,
+    k,
+    batch: batches,
     setup: batch.code,
-    a: "a[a_i + row * p.aRow + k * p.aColumn]",
-    b: "b[b_i + k * p.bRow + column * p.bColumn]",
-    aAlongK: a.strides[rank - 1] === 1,
-    bAlongK: b.strides[rank - 1] !== 1 && b.strides[rank - 2] === 1,
-    at: "y_i + row * p.n + column",
+    a: left.operand,
+    b: right.operand,
+    at: "(batch * p.m + row) * p.n + column",
+    quads: n % 4 === 0,
   });
 };
 
@@ -53,21 +65,39 @@ function product(
   bias?: View,
   activation: Activation | null = null,
 ): void {
+  const [m, n] = y.shape;
+  const small = isSmall(m, n, k, 1);
+  const left = matrixOperand(
+    "a",
+    { name: "row", stride: aRow, extent: m },
+    { stride: aColumn, extent: k },
+    [a.offset],
+    "0u",
+    small,
+  );
+  const right = matrixOperand(
+    "b",
+    { name: "column", stride: bColumn, extent: n },
+    { stride: bRow, extent: k },
+    [b.offset],
+    "0u",
+    small,
+  );
   multiply(rt, {
-    key: `product ${bias === undefined ? "" : "bias"}`,
-    reads: bias === undefined ? { a, b } : { a, b, bias },
+    key: "product",
+    reads: { a, b },
+    wide: wideOf({ a: left.operand, b: right.operand }),
     y,
-    u32: { aRow, aColumn, bRow, bColumn },
-    m: y.shape[0],
-    n: y.shape[1],
+    u32: { ...left.u32, ...right.u32 },
+    m,
+    n,
     k,
     batch: 1,
-    a: "a[p.a_at + row * p.aRow + k * p.aColumn]",
-    b: "b[p.b_at + k * p.bRow + column * p.bColumn]",
-    aAlongK: aColumn === 1,
-    bAlongK: bColumn !== 1 && bRow === 1,
+    a: left.operand,
+    b: right.operand,
     at: "row * p.n + column",
-    bias: bias === undefined ? undefined : "bias[p.bias_at + column]",
+    quads: n % 4 === 0,
+    ...(bias === undefined ? {} : { bias: "bias[p.bias_at + column]", finishReads: { bias } }),
     activation,
   });
 }

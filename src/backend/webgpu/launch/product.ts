@@ -2,43 +2,59 @@
  * Tiled products: C[m, n] = Σ_k A[m, k] · B[k, n] for each of several batches, where A, B and C are wherever
  * snippets of WGSL say. Matrix products and convolutions (as implicit products) differ in these alone.
  *
- * A workgroup of 64 lanes computes a tile of 32 × 32: each lane 4 × 4 of it, in registers. 16 columns of A and
- * rows of B at a time lie in workgroup memory as vec4, so that a lane reads one of each for 16 multiply-adds.
+ * tiles.ts chooses the tile; product-code.ts writes the kernel. Where the result has few tiles and k is long, workgroups
+ * sum parts of k, and a second dispatch adds the parts in their order.
  */
 import type { Attrs, View } from "../../backend.ts";
 import type { Runtime } from "../runtime.ts";
+import { activate, finishOf, tileCode } from "./product-code.ts";
+import { isSmall, planOf } from "./tiles.ts";
 
-const TILE = 32;
-const DEPTH = 16;
+/** A or B: `across` is a row of A or a column of B. */
+export interface Operand {
+  /** Do neighbours in memory follow each other along k? Otherwise across. */
+  readonly alongK: boolean;
+  /** Is the array read as vec4? Then the value is four neighbours, and there are multiples of four. */
+  readonly wide: boolean;
+  /** An expression of `row` or `column`, `k`, `batch`, and `place` and `step`, if they are given. */
+  readonly value: string;
+  /** An expression of `row` or `column` (and `batch`), of type vec3u, which is found once: `place`. */
+  readonly place?: string;
+  /** The same of `k`: `step`. */
+  readonly step?: string;
+}
 
 export interface Product {
   /** Says which snippets these are. */
   readonly key: string;
+  /** The arrays behind A and B; those of wide operands have their names in `wide`. */
   readonly reads: Readonly<Record<string, View>>;
-  /** The output, as `y`. */
+  readonly wide: readonly string[];
   readonly y: View;
   readonly u32?: Readonly<Record<string, number>>;
   readonly m: number;
   readonly n: number;
   readonly k: number;
   readonly batch: number;
-  /** Statements that see `batch`: what the snippets share. */
+  /** Statements that see `batch`: what A and B share. */
   readonly setup?: string;
   /** Functions that the expressions call. */
   readonly outside?: string;
-  /** Expressions that see `row` and `k`, `k` and `column`, and are inside of the matrices. */
-  readonly a: string;
-  readonly b: string;
-  /** Is A read in order along k? Then lanes step through k first. */
-  readonly aAlongK: boolean;
-  readonly bAlongK: boolean;
-  /** Where `row`, `column` goes: an index of y. */
+  readonly a: Operand;
+  readonly b: Operand;
+  /** Where `batch`, `row`, `column` goes: an index after y's begin. */
   readonly at: string;
-  /** An expression that is added. */
+  /** Do four columns from a multiple of four on lie side by side at a multiple of four there? */
+  readonly quads: boolean;
+  /** An expression of `batch`, `row`, `column` that is added. */
   readonly bias?: string;
   readonly activation?: Activation | null;
   /** In place of an activation: what is stored, an expression of `value`, `row` and `column`. */
   readonly finish?: string;
+  /** The arrays that `bias` and `finish` read. */
+  readonly finishReads?: Readonly<Record<string, View>>;
+  /** Do A or B read the array `y`? Then sums are never in parts, which would be written elsewhere. */
+  readonly inPlace?: boolean;
 }
 
 export interface Activation {
@@ -46,97 +62,90 @@ export interface Activation {
   readonly slope: number;
 }
 
-const activations: Readonly<Record<string, string>> = {
-  relu: "f_max(value, 0.0)",
-  leakyRelu: "select(value * p.slope, value, !is_nan(value) && value > 0.0)",
-  sigmoid: "f_sigmoid(value)",
-  tanh: "f_tanh(value)",
-};
-
 /** The activation that a record asks for; null for none. */
 export function activationOf({ activation, slope }: Attrs): Activation | null {
   if (activation === undefined) return null;
   return { activation: activation as string, slope: slope as number };
 }
 
+/**
+ * A matrix in memory as an operand: strides across and along k, and `inner`, all other strides and offsets that count.
+ * `base` is where the batch's matrix begins after the view. `small` products read no vec4.
+ */
+export function matrixOperand(
+  name: string,
+  across: { readonly name: "row" | "column"; readonly stride: number; readonly extent: number },
+  along: { readonly stride: number; readonly extent: number },
+  inner: readonly number[],
+  base: string,
+  small: boolean,
+): { operand: Operand; u32: Record<string, number> } {
+  const alongK = along.stride === 1 && across.stride !== 1;
+  const [quick, slow] = alongK ? [along, across] : [across, along];
+  const wide =
+    !small &&
+    quick.stride === 1 &&
+    quick.extent % 4 === 0 &&
+    [slow.stride, ...inner].every((stride) => stride >= 0 && stride % 4 === 0);
+  const index = `${base} + ${across.name} * p.${name}_across + k * p.${name}_along`;
+  return {
+    operand: { alongK, wide, value: elementOf(name, index, wide) },
+    u32: { [`${name}_across`]: across.stride, [`${name}_along`]: along.stride },
+  };
+}
+
+/** The element at an index of a view; of an array that is read as vec4, it and the next three. */
+export const elementOf = (name: string, index: string, wide: boolean): string =>
+  wide ? `${name}[p.${name}_at + (${index}) / 4u]` : `${name}[p.${name}_at + ${index}]`;
+
+/** Names of the arrays that are read as vec4. */
+export const wideOf = (operands: Readonly<Record<string, Operand>>): string[] =>
+  Object.keys(operands).filter((name) => operands[name].wide);
+
 export function multiply(rt: Runtime, product: Product): void {
-  const { m, n, k, batch, activation = null } = product;
+  const { m, n, k, batch, y, activation = null, bias, inPlace = false } = product;
   if (m * n * batch === 0) return;
-  const rowTiles = Math.ceil(m / TILE);
-  const columnTiles = Math.ceil(n / TILE);
-  const order = `${product.aAlongK ? "k" : "m"}${product.bAlongK ? "k" : "n"}`;
+  const { tile, splits, part } = planOf(m, n, k, batch, rt.group, !inPlace);
+  const rowTiles = Math.ceil(m / tile.rows);
+  const columnTiles = Math.ceil(n / tile.columns);
+  const whole = splits === 1;
+  const target = whole ? y : rt.scratch(splits * batch * m * n, "float32");
+  const inQuads = whole ? product.quads && y.offset % 4 === 0 : n % 4 === 0;
+  const quads = inQuads && !isSmall(m, n, k, batch);
+  const orders = [product.a, product.b].map(
+    ({ alongK, wide }) => `${alongK ? "k" : "x"}${wide ? "4" : ""}`,
+  );
+  const size = `${tile.rows}x${tile.columns}`;
+  const slope = activation === null ? {} : { f32: { slope: activation.slope } };
+  const finish = `${bias === undefined ? "" : "bias "}${activation?.activation ?? ""}`;
+  const shape = { m, n, k, batches: batch };
   rt.run({
-    key: `${product.key} ${order} ${activation?.activation ?? ""}`,
-    reads: product.reads,
-    writes: { y: product.y },
-    u32: { ...product.u32, m, n, k, rowTiles, columnTiles },
-    ...(activation === null ? {} : { f32: { slope: activation.slope } }),
-    groups: batch * rowTiles * columnTiles,
-    code: () => ({ outside: `${tiles}\n${product.outside ?? ""}`, body: body(product) }),
+    key: `${product.key} ${size} ${orders.join("")} ${quads ? "quads" : ""} ${whole ? finish : "part"}`,
+    reads: whole ? { ...product.reads, ...product.finishReads } : product.reads,
+    writes: { y: target },
+    wide: quads ? [...product.wide, "y"] : product.wide,
+    u32: { ...product.u32, ...shape, rowTiles, columnTiles, part },
+    ...(whole ? slope : {}),
+    groups: splits * batch * rowTiles * columnTiles,
+    lanes: tile.lanes,
+    code: () => tileCode(product, tile, whole, quads),
   });
-}
-
-const tiles = `var<workgroup> tile_a: array<f32, ${TILE * DEPTH}>;
-var<workgroup> tile_b: array<f32, ${TILE * DEPTH}>;
-fn quad_a(at: u32) -> vec4f {
-  return vec4f(tile_a[at], tile_a[at + 1u], tile_a[at + 2u], tile_a[at + 3u]);
-}
-fn quad_b(at: u32) -> vec4f {
-  return vec4f(tile_b[at], tile_b[at + 1u], tile_b[at + 2u], tile_b[at + 3u]);
-}`;
-
-function body(product: Product): string {
-  const split = (alongK: boolean, across: string): string =>
-    alongK
-      ? `let depth = e % ${DEPTH}u; let ${across} = e / ${DEPTH}u;`
-      : `let ${across} = e % ${TILE}u; let depth = e / ${TILE}u;`;
-  const { activation = null } = product;
-  const plain = product.finish ?? "value";
-  const finish = activation === null ? plain : activations[activation.activation];
-  return `  let batch = group / (p.rowTiles * p.columnTiles);
-  let first_row = ((group / p.columnTiles) % p.rowTiles) * ${TILE}u;
-  let first_column = (group % p.columnTiles) * ${TILE}u;
-  let lane_row = (lane / 8u) * 4u;
-  let lane_column = (lane % 8u) * 4u;
-${product.setup ?? ""}
-  var c0 = vec4f(); var c1 = vec4f(); var c2 = vec4f(); var c3 = vec4f();
-  for (var start = 0u; start < p.k; start += ${DEPTH}u) {
-    for (var e = lane; e < ${TILE * DEPTH}u; e += 64u) {
-      ${split(product.aAlongK, "across")}
-      let row = first_row + across;
-      let k = start + depth;
-      var value = 0.0;
-      if (row < p.m && k < p.k) { value = ${product.a}; }
-      tile_a[depth * ${TILE}u + across] = value;
-    }
-    for (var e = lane; e < ${TILE * DEPTH}u; e += 64u) {
-      ${split(product.bAlongK, "across")}
-      let column = first_column + across;
-      let k = start + depth;
-      var value = 0.0;
-      if (column < p.n && k < p.k) { value = ${product.b}; }
-      tile_b[depth * ${TILE}u + across] = value;
-    }
-    workgroupBarrier();
-    for (var depth = 0u; depth < ${DEPTH}u; depth++) {
-      let a = quad_a(depth * ${TILE}u + lane_row);
-      let b = quad_b(depth * ${TILE}u + lane_column);
-      c0 = fma(vec4f(a.x), b, c0);
-      c1 = fma(vec4f(a.y), b, c1);
-      c2 = fma(vec4f(a.z), b, c2);
-      c3 = fma(vec4f(a.w), b, c3);
-    }
-    workgroupBarrier();
-  }
-  let c = array<vec4f, 4>(c0, c1, c2, c3);
-  for (var r = 0u; r < 4u; r++) {
-    let row = first_row + lane_row + r;
-    if (row >= p.m) { break; }
-    for (var s = 0u; s < 4u; s++) {
-      let column = first_column + lane_column + s;
-      if (column >= p.n) { break; }
-      let value = c[r][s]${product.bias === undefined ? "" : ` + ${product.bias}`};
-      y[p.y_at + ${product.at}] = ${finish};
-    }
-  }`;
+  if (whole) return;
+  rt.run({
+    key: `${product.key} sum ${finish}`,
+    reads: { parts: target, ...product.finishReads },
+    writes: { y },
+    u32: { ...product.u32, ...shape, splits },
+    ...slope,
+    items: batch * m * n,
+    code: () => ({
+      outside: finishOf(product),
+      body: `  let batch = i / (p.m * p.n);
+  let row = i / p.n % p.m;
+  let column = i % p.n;
+  var total = 0.0;
+  for (var part = 0u; part < p.splits; part++) { total += parts[part * p.work + i]; }
+  y[p.y_at + ${product.at}] = ${activate("total")};`,
+    }),
+  });
 }

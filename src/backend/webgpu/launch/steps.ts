@@ -4,7 +4,9 @@
  */
 import type { View } from "../../backend.ts";
 import type { Runtime } from "../runtime.ts";
-import { multiply } from "./product.ts";
+import type { Operand } from "./product.ts";
+import { elementOf, matrixOperand, multiply, wideOf } from "./product.ts";
+import { isSmall } from "./tiles.ts";
 
 /** Rows [batch, width] of a dense array, from element `at` of the view on. */
 export function rowsOf(view: View, at: number, batch: number, width: number): View {
@@ -42,33 +44,55 @@ export interface StepProduct {
 export function stepProduct(rt: Runtime, step: StepProduct): void {
   const { a, weight, plus = [], y, name = "", finish, reads = {} } = step;
   const [batch, n] = y.shape;
+  const k = a === null ? 0 : a.shape[1];
+  const small = isSmall(batch, n, k, 1);
   // A buffer that is written may be bound once only.
   const inside = a !== null && a.buffer === y.buffer;
-  const arrays: Record<string, View> = a === null || inside ? { ...reads } : { a, ...reads };
-  if (a !== null) arrays.b = weight;
-  const u32: Record<string, number> = { bRow: weight.strides[0], bColumn: weight.strides[1] };
+  const left: Operand = inside
+    ? { alongK: true, wide: false, value: "y[p.aFrom + row * p.k + k]" }
+    : denseRows("a", a, k, small);
+  const right = matrixOperand(
+    "b",
+    { name: "column", stride: weight.strides[1], extent: n },
+    { stride: weight.strides[0], extent: k },
+    [weight.offset],
+    "0u",
+    small,
+  );
+  const u32: Record<string, number> = { ...right.u32 };
   if (inside) u32.aFrom = a.offset;
+  const finishReads: Record<string, View> = { ...reads };
   const terms = plus.map((view, i) => {
-    arrays[`plus${i}`] = view;
+    finishReads[`plus${i}`] = view;
     u32[`plusRow${i}`] = view.shape.length === 1 ? 0 : n;
     return `plus${i}[p.plus${i}_at + row * p.plusRow${i} + column]`;
   });
-  const from = inside ? "y[p.aFrom" : "a[p.a_at";
   multiply(rt, {
     key: `step ${name} ${a === null ? "first" : inside ? "inside" : "apart"} ${plus.length}`,
-    reads: arrays,
+    reads: a === null ? {} : inside ? { b: weight } : { a, b: weight },
+    wide: a === null ? [] : wideOf({ a: left, b: right.operand }),
     y,
     u32,
     m: batch,
     n,
-    k: a === null ? 0 : a.shape[1],
+    k,
     batch: 1,
-    a: a === null ? "0.0" : `${from} + row * p.k + k]`,
-    b: a === null ? "0.0" : "b[p.b_at + k * p.bRow + column * p.bColumn]",
-    aAlongK: true,
-    bAlongK: weight.strides[1] !== 1 && weight.strides[0] === 1,
+    a: left,
+    b: a === null ? nothing : right.operand,
     at: "row * p.n + column",
+    quads: !inside && n % 4 === 0,
     bias: terms.length === 0 ? undefined : terms.join(" + "),
     finish,
+    finishReads,
+    inPlace: inside,
   });
+}
+
+const nothing: Operand = { alongK: true, wide: false, value: "0.0" };
+
+/** Rows of `k` dense elements; no view gives no product. */
+function denseRows(name: string, view: View | null, k: number, small: boolean): Operand {
+  if (view === null) return nothing;
+  const wide = !small && k % 4 === 0 && view.offset % 4 === 0;
+  return { alongK: true, wide, value: elementOf(name, "row * p.k + k", wide) };
 }
