@@ -28,7 +28,7 @@ const STRAY_WARNING = 20_000;
 const disposeSymbol: typeof Symbol.dispose = Symbol.dispose ?? Symbol.for("Symbol.dispose");
 
 export class Scope {
-  private readonly items: Scoped[] = [];
+  private items: Scoped[] = [];
   private readonly parent: Scope | null;
   private readonly label: string;
   /** Scopes are numbered in the order they are opened. */
@@ -90,6 +90,7 @@ export class Scope {
   /** Releases all items and says how many; the scope goes on. */
   clear(): number {
     const items = this.items;
+    if (items.length === 0) return 0;
     let released = 0;
     for (let i = 0; i < items.length; i++) {
       if (items[i].scope === this) {
@@ -97,7 +98,7 @@ export class Scope {
         released++;
       }
     }
-    items.length = 0;
+    this.items = []; // setting the length costs more than a whole scope
     return released;
   }
 

@@ -51,10 +51,14 @@ export abstract class Optimizer<O extends object = object, C extends object = ob
   private readonly groups: ParamGroup<O, C>[] = [];
   private readonly blocks: FlatGroup[] = [];
   private readonly defaults: Partial<O>;
+  private readonly optionNames: readonly string[];
+  /** What each group's options were when they were checked last. */
+  private readonly accepted: unknown[][] = [];
 
   protected constructor(spec: OptimizerSpec<O, C>, params: ParamsOrGroups<O>, options: Partial<O>) {
     this.spec = spec;
     this.paramGroups = this.groups;
+    this.optionNames = Object.keys(spec.options);
     checkOptions(spec.name, spec.options, options);
     this.defaults = { ...options };
     const groups = toGroups<O>(spec.name, params);
@@ -174,6 +178,7 @@ export abstract class Optimizer<O extends object = object, C extends object = ob
     for (const block of this.blocks) block.dispose();
     this.blocks.length = 0;
     this.groups.length = 0;
+    this.accepted.length = 0;
   }
 
   /** One step of all groups, in a scope and unrecorded; options and gradients are checked. */
@@ -192,7 +197,7 @@ export abstract class Optimizer<O extends object = object, C extends object = ob
     }
     const { spec, groups } = this;
     for (let g = 0; g < groups.length; g++) {
-      for (const name in spec.options) checkOption(where, spec.options, name, groups[g][name]);
+      this.checkGroupOptions(where, groups[g], this.accepted[g]);
       spec.check?.(where, groups[g]);
       this.blocks[g].check(where);
     }
@@ -224,6 +229,17 @@ export abstract class Optimizer<O extends object = object, C extends object = ob
     this.paramGroups.forEach((group, g) => visit(group, this.blocks[g], g));
   }
 
+  /** Numbers and flags are looked at where they have changed, lists, which may have changed inside, at every step. */
+  private checkGroupOptions(where: string, group: O, accepted: unknown[]): void {
+    const names = this.optionNames as readonly (keyof O)[];
+    for (let i = 0; i < names.length; i++) {
+      const value = group[names[i]];
+      if (value === accepted[i] && value !== undefined) continue;
+      checkOption(where, this.spec.options, names[i], value);
+      accepted[i] = typeof value === "object" ? undefined : value;
+    }
+  }
+
   private checkGroup(where: string, group: GroupOptions<O>, seen: Set<Tensor>): void {
     checkOptions(where, this.spec.options, group, ["params"]);
     if (!Array.isArray(group.params)) {
@@ -245,6 +261,7 @@ export abstract class Optimizer<O extends object = object, C extends object = ob
     for (const param of group.params) leaveScope(param);
     this.groups.push(group);
     this.blocks.push(block);
+    this.accepted.push(this.optionNames.map(() => undefined));
     this.onAdd(group, block);
   }
 

@@ -157,6 +157,33 @@ base("options changed later are checked before a step changes anything", () => {
   });
 });
 
+base("options that a step has taken are checked again when they change, inside lists too", () => {
+  roadless.scope(() => {
+    const a = parameter([1]);
+    const optimizer = make({}, [a]);
+    const [group] = optimizer.paramGroups;
+    optimizer.train();
+    setGrad(a, [1]);
+    const refused = (change: () => void, message: string): void => {
+      optimizer.step();
+      change();
+      assertThrows(() => optimizer.step(), ValueError, `AdamWScheduleFree.step: ${message}`);
+      assertThrows(() => optimizer.step(), ValueError, `AdamWScheduleFree.step: ${message}`);
+    };
+    const betas = group.betas as [number, number];
+    const expected = "expected [β₁, β₂] with 0 ≤ β₁ ≤ 1 and 0 ≤ β₂ < 1";
+    refused(() => (betas[1] = 2), `betas is [0.9, 2]; ${expected}`);
+    betas[1] = 0.99;
+    refused(() => Object.assign(group, { betas: undefined }), `betas is undefined; ${expected}`);
+    group.betas = betas;
+    refused(() => (group.eps = -1), "eps is -1; expected a finite number ≥ 0");
+    group.eps = 1e-8;
+    const missing = (): void => void Object.assign(group, { lr: undefined });
+    refused(missing, "lr is undefined; expected a finite number ≥ 0");
+    optimizer.dispose();
+  });
+});
+
 base("a gradient of another shape is an error before anything changes", () => {
   roadless.scope(() => {
     const [a, b] = [parameter([1]), parameter([2, 3])];

@@ -6,6 +6,7 @@ import {
   warmupLr,
   yStep,
 } from "../../src/optim/schedule-free/coefficients.ts";
+import { pow } from "../../src/elementary/index.ts";
 import { ValueError } from "../../src/errors.ts";
 import { assertThrows } from "./helpers.ts";
 
@@ -58,6 +59,16 @@ scalars("derived scalars keep their digits", () => {
   assert.is(biasCorrection(0, 3), 1);
   assert.is(yStep(0.1, 1, 0.5), 0.1 * -0.5);
   assert.is(yStep(0.1, 0, 0.5), -0.1);
+});
+
+scalars("a forgotten start is corrected by 1, as it would be if it were computed", () => {
+  for (const beta of [0.5, 0.9, 0.99, 0.999, 0.9999]) {
+    const forgotten = Math.ceil(40 / (1 - beta));
+    for (let t = forgotten - 2; t < forgotten + 3; t++) {
+      assert.is(biasCorrection(beta, t), 1 - pow(beta, t));
+    }
+    assert.ok(biasCorrection(beta, Math.floor(10 / (1 - beta))) < 1);
+  }
 });
 
 scalars.run();

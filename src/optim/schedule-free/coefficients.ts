@@ -78,7 +78,8 @@ export function averagingStep(
 
 /** 1 − β^t, which a running average that started at 0 is divided by after t steps. */
 export function biasCorrection(beta: number, t: number): number {
-  return 1 - pow(beta, t);
+  // β^t ≤ e^(−t(1−β)), and 1 less anything below 2^-54 is 1: what long training need not compute.
+  return t * (1 - beta) > 40 ? 1 : 1 - pow(beta, t);
 }
 
 /** eps, or where it is 0 the smallest normal number: with zero gradients 0 / 0 would be NaN. */

@@ -22,13 +22,20 @@ export const suffix: Readonly<Record<DType, string>> = {
 };
 
 type Names = Partial<Record<DType, string>>;
-const names = new WeakMap<Kernel, Map<string, Names>>();
+const names = new WeakMap<Kernel, Names>();
+const variants = new WeakMap<Kernel, Map<string, Names>>();
 
 /** `stem_variant_type`: made once, because joined strings are slow keys. */
 export function exportName(kernel: Kernel, dtype: DType, variant = ""): string {
-  let variants = names.get(kernel);
-  if (variants === undefined) names.set(kernel, (variants = new Map<string, Names>()));
-  let known = variants.get(variant);
-  if (known === undefined) variants.set(variant, (known = {}));
+  let known = variant === "" ? names.get(kernel) : variants.get(kernel)?.get(variant);
+  if (known === undefined) known = namesOf(kernel, variant);
   return (known[dtype] ??= `${kernel.wasm}${variant}_${suffix[dtype]}`);
+}
+
+function namesOf(kernel: Kernel, variant: string): Names {
+  const made: Names = {};
+  const others = variants.get(kernel) ?? new Map<string, Names>();
+  if (variant === "") names.set(kernel, made);
+  else variants.set(kernel, others.set(variant, made));
+  return made;
 }

@@ -30,13 +30,20 @@ const sgdScheduleFreeStep: Launcher = (rt, kernel, [grad], outputs, attrs) => {
   rt.parallel(exportName(kernel, "float32"), outputs[0].size, GRAIN, args);
 };
 
-/**
- * Denormal second moments are dropped where √v cannot be seen beside eps: the limits of v and |g|.
- */
-function pushTiny(args: number[], { eps, oneMinusBeta2 }: Record<string, number>): void {
+/** Second moments below this are dropped: denormal, and √v cannot be seen beside eps. */
+function smallestV(eps: number): number {
   const root = eps * 2 ** -25;
-  const v = Math.min(SMALLEST_NORMAL, root * root);
-  args.push(v, oneMinusBeta2 > 0 ? Math.sqrt(v / oneMinusBeta2) : 0);
+  return Math.min(SMALLEST_NORMAL, root * root);
+}
+
+/** And so are gradients below this, which would make such second moments. */
+function smallestG(v: number, oneMinusBeta2: number): number {
+  return oneMinusBeta2 > 0 ? Math.sqrt(v / oneMinusBeta2) : 0;
+}
+
+function pushTiny(args: number[], { eps, oneMinusBeta2 }: Record<string, number>): void {
+  const v = smallestV(eps);
+  args.push(v, smallestG(v, oneMinusBeta2));
 }
 
 /** grad → y, z, v */
@@ -52,10 +59,28 @@ const radamScheduleFreeStep: Launcher = (rt, kernel, [grad], outputs, attrs) => 
 const adamwScheduleFreeStep: Launcher = (rt, kernel, [grad], outputs, attrs) => {
   const a = attrs as Record<string, number>;
   const momentum = outputs.length > 3;
-  const args = pointers(rt, outputs, grad);
-  if (momentum) args.push(a.momentum, a.oneMinusMomentum, a.invBias1);
-  args.push(a.beta2, a.oneMinusBeta2, a.invBias2, a.eps, a.decay, a.ckp1, a.yStep, a.lr);
-  pushTiny(args, a);
+  const tinyV = smallestV(a.eps);
+  // Written at once: an array that grows is noticed in the step of a small model.
+  const args = [
+    rt.pointer(outputs[0]),
+    rt.pointer(outputs[1]),
+    rt.pointer(outputs[2]),
+    rt.dense(grad),
+    a.beta2,
+    a.oneMinusBeta2,
+    a.invBias2,
+    a.eps,
+    a.decay,
+    a.ckp1,
+    a.yStep,
+    a.lr,
+    tinyV,
+    smallestG(tinyV, a.oneMinusBeta2),
+  ];
+  if (momentum) {
+    args.splice(4, 0, a.momentum, a.oneMinusMomentum, a.invBias1);
+    args.splice(3, 0, rt.pointer(outputs[3]));
+  }
   const name = exportName(kernel, "float32", momentum ? "_momentum" : "");
   rt.parallel(name, outputs[0].size, GRAIN, args);
 };
