@@ -14,8 +14,8 @@ import { machineRows } from "./rows/machine.ts";
 import { describe, load, save } from "./save.ts";
 import { specials } from "./special.ts";
 
-/** Of the least that convinces; all rows together take less than ten minutes on two quiet cores. */
-const full: Timing = { rounds: 4, seconds: 0.1, limit: 45 };
+/** Of the least that convinces; all rows together take less than nine minutes on two quiet cores. */
+const full: Timing = { rounds: 4, seconds: 0.075, limit: 45 };
 const quick: Timing = { rounds: 2, seconds: 0.04, limit: 10 };
 
 async function main(): Promise<void> {
@@ -102,7 +102,7 @@ async function measure(
   for (const engine of engines) engine.close();
   for (const part of special) {
     const taking = engines.filter(({ group }) => part.groups.includes(group));
-    for (const result of await part.measure(taking, options.quick)) show(result, part.groups);
+    for (const result of await part.measure(taking)) show(result, part.groups);
   }
 
   console.log(`\n${((performance.now() - start) / 60e3).toFixed(1)} minutes`);

@@ -16,7 +16,7 @@ export interface Special {
   /** How the table calls the engines' unit, and which engines take part. */
   readonly unit: Unit;
   readonly groups: readonly Engine["group"][];
-  measure(engines: readonly Engine[], quick: boolean): Promise<Result[]>;
+  measure(engines: readonly Engine[]): Promise<Result[]>;
 }
 
 const one = (value: number): Cell => ({ best: value, median: value, samples: 1 });
@@ -72,11 +72,11 @@ const firstCalls: Special = {
   section: "first calls",
   unit: "ms",
   groups: ["roadless", "pytorch"],
-  async measure(engines, quick) {
+  async measure(engines) {
     const works: [string, TrainWork, number[]][] = [
       ["16-32-1", toyWork, [1, 10, 100, 1000]],
       ["mlp", mlpWork, [1, 10, 100]],
-      ["mnist cnn", cnnWork, quick ? [1, 10] : [1, 10, 100]],
+      ["mnist cnn", cnnWork, [1, 10]],
     ];
     const results: Result[] = [];
     for (const [label, work, until] of works) {

@@ -33,7 +33,7 @@ export type Request =
   | { op: "release" };
 
 /** Seconds of calls before any is counted: compilers need less when nothing else runs. */
-const warmUp = 0.15;
+const warmUp = 0.1;
 /** A first call that takes so many seconds is not repeated to see how much of it was compiling. */
 const patience = 5;
 
