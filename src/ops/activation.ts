@@ -122,7 +122,7 @@ const geluTanhOp = defineActivation({
     const slope = Math.sqrt(2 / Math.PI) * (1 + 3 * 0.044715 * x * x);
     return dy * (0.5 * (1 + t) + 0.5 * x * (1 - t * t) * slope);
   },
-  wgsl: "0.5 * x * (1.0 + f_tanh(f_gelu_inner(x)))",
+  wgsl: "x * f_sigmoid(2.0 * f_gelu_inner(x))",
   gradWgsl: "b * f_gelu_tanh_slope(f_bounded(a))",
 });
 

@@ -53,14 +53,23 @@ fn infinity() -> f32 { return bitcast<f32>(infinity_bits); }`,
   if (is_inf(a)) { return with_sign(a, with_sign(1.0, a) * with_sign(1.0, b)); }
   return a / b;
 }`,
+  // Long division of the significands, eight bits at a time: exact, whatever the quotient.
   f_mod: `fn f_mod(a: f32, b: f32) -> f32 {
-  if (is_nan(a) || is_nan(b) || is_inf(a) || b == 0.0) { return nan(); }
-  if (is_inf(b)) { return a; }
-  let m = abs(b);
-  var rest = fma(-m, trunc(abs(a) / m), abs(a));
-  if (rest < 0.0) { rest += m; }
-  if (rest >= m) { rest -= m; }
-  return with_sign(rest, a);
+  let x = bitcast<u32>(a) & 0x7fffffffu;
+  let y = bitcast<u32>(b) & 0x7fffffffu;
+  if (is_nan(a) || is_nan(b) || is_inf(a) || y == 0u) { return nan(); }
+  if (x < y) { return a; }
+  let exponent = max(y >> 23u, 1u);
+  let divisor = select(0u, 0x800000u, y >= 0x800000u) | (y & 0x7fffffu);
+  var rest = (select(0u, 0x800000u, x >= 0x800000u) | (x & 0x7fffffu)) % divisor;
+  for (var left = max(x >> 23u, 1u) - exponent; left > 0u; left -= min(left, 8u)) {
+    rest = (rest << min(left, 8u)) % divisor;
+  }
+  let shift = min(countLeadingZeros(rest) - 8u, exponent - 1u);
+  let lifted = rest << shift;
+  let normal = lifted >= 0x800000u;
+  let bits = select(lifted, (lifted & 0x7fffffu) | ((exponent - shift) << 23u), normal);
+  return with_sign(bitcast<f32>(bits), a);
 }`,
   f_remainder: `fn f_remainder(a: f32, b: f32) -> f32 {
   let rest = f_mod(a, b);
@@ -84,13 +93,16 @@ fn infinity() -> f32 { return bitcast<f32>(infinity_bits); }`,
   q = fma(q, r, 0.49999994);
   return fma(q * r, r, r);
 }`,
+  // 2^n e^r, for normal results.
+  exp_of: `fn exp_of(n: f32, r: f32) -> f32 {
+  return bitcast<f32>(bitcast<u32>(1.0 + expm1_reduced(r)) + (bitcast<u32>(i32(n)) << 23u));
+}`,
   f_exp: `fn f_exp(x: f32) -> f32 {
   if (is_nan(x)) { return x; }
   if (x > 88.72283) { return infinity(); }
   if (x < -87.3365) { return 0.0; }
   let n = round(x * 1.442695);
-  let r = fma(n, 0.00021219444, fma(n, -0.6933594, x));
-  return bitcast<f32>(bitcast<u32>(1.0 + expm1_reduced(r)) + (bitcast<u32>(i32(n)) << 23u));
+  return exp_of(n, fma(n, 0.00021219444, fma(n, -0.6933594, x)));
 }`,
   f_expm1: `fn f_expm1(x: f32) -> f32 {
   if (is_nan(x)) { return x; }
@@ -101,8 +113,17 @@ fn infinity() -> f32 { return bitcast<f32>(infinity_bits); }`,
   let scale = bitcast<f32>(0x3f000000u + (bitcast<u32>(i32(n)) << 23u));
   return 2.0 * fma(scale, expm1_reduced(r), scale - 0.5);
 }`,
-  // log(1 + f) + e log 2, of 1 + f in [0.707, 1.414].
-  log_reduced: `fn log_reduced(f: f32, e: f32) -> f32 {
+  // Finite x > 0 as 2^e (1 + f), 1 + f between sqrt(1/2) and sqrt(2).
+  log_parts: `struct LogParts { e: f32, f: f32 }
+fn log_parts(x: f32) -> LogParts {
+  let small = x < 1.17549435e-38;
+  let bits = bitcast<i32>(select(x, x * 8388608.0, small));
+  let k = (bits - 0x3f3504f3) >> 23u;
+  let f = bitcast<f32>(bits - (k << 23u)) - 1.0;
+  return LogParts(f32(select(k, k - 23, small)), f);
+}`,
+  // (log(1 + f) - f + f^2 / 2) / f^3
+  log_tail: `fn log_tail(f: f32) -> f32 {
   var p = fma(0.070376836, f, -0.1151461);
   p = fma(p, f, 0.116769984);
   p = fma(p, f, -0.12420141);
@@ -110,20 +131,20 @@ fn infinity() -> f32 { return bitcast<f32>(infinity_bits); }`,
   p = fma(p, f, -0.16668057);
   p = fma(p, f, 0.20000714);
   p = fma(p, f, -0.24999994);
-  p = fma(p, f, 0.3333333);
+  return fma(p, f, 0.3333333);
+}`,
+  // log(1 + f) + e log 2
+  log_reduced: `fn log_reduced(f: f32, e: f32) -> f32 {
   let f2 = f * f;
-  let y = fma(-0.5, f2, fma(e, -0.00021219444, f * p * f2));
+  let y = fma(-0.5, f2, fma(e, -0.00021219444, f * log_tail(f) * f2));
   return fma(e, 0.6933594, f + y);
 }`,
   f_log: `fn f_log(x: f32) -> f32 {
   if (is_nan(x) || x < 0.0) { return nan(); }
   if (x == 0.0) { return -infinity(); }
   if (is_inf(x)) { return x; }
-  let small = x < 1.17549435e-38;
-  let bits = bitcast<i32>(select(x, x * 8388608.0, small));
-  let k = (bits - 0x3f3504f3) >> 23u;
-  let f = bitcast<f32>(bits - (k << 23u)) - 1.0;
-  return log_reduced(f, f32(select(k, k - 23, small)));
+  let parts = log_parts(x);
+  return log_reduced(parts.f, parts.e);
 }`,
   // The exponent apart from the rest, so that powers of 2 come out exact.
   f_log2: `fn f_log2(x: f32) -> f32 {
@@ -211,14 +232,39 @@ fn infinity() -> f32 { return bitcast<f32>(infinity_bits); }`,
   return f_normal_cdf(z) + z * (0.3989422804 * f_bell(z));
 }`,
   f_gelu_tanh_slope: `fn f_gelu_tanh_slope(x: f32) -> f32 {
-  let t = f_tanh(f_gelu_inner(x));
-  let slope = 0.7978845608 * fma(0.134145 * x, x, 1.0);
-  return 0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * slope;
+  let u = 2.0 * f_gelu_inner(x);
+  let s = f_sigmoid(u);
+  let slope = 1.5957691216 * fma(0.134145 * x, x, 1.0);
+  return s + x * s * f_sigmoid(-u) * slope;
 }`,
   // Where gradients are constant, so that an infinity gives their limit.
   f_bounded: `fn f_bounded(x: f32) -> f32 { return f_min(f_max(x, -1000.0), 1000.0); }`,
   ...trigonometry,
 
+  // The twelve leading bits.
+  leading: "fn leading(x: f32) -> f32 { return bitcast<f32>(bitcast<u32>(x) & 0xfffff000u); }",
+  // m^b for finite m > 0. The logarithm is high + low, b * high exact in two parts: a rounding of the exponent would
+  // count as often as the exponent is large.
+  exp_of_product: `fn exp_of_product(b: f32, m: f32) -> f32 {
+  let about = b * f_log(m);
+  if (about > 89.0) { return infinity(); }
+  if (about < -88.0) { return 0.0; }
+  let parts = log_parts(m);
+  let f = parts.f;
+  let first = leading(f);
+  let last = f - first;
+  let high = leading(f_log(m));
+  let small = fma(f * f, f * log_tail(f), fma(parts.e, -0.00021219444, last - 0.5 * last * (f + first)));
+  let low = (fma(parts.e, 0.6933594, -high) + first) - 0.5 * first * first + small;
+  let b_first = leading(b);
+  let exact = b_first * high;
+  let rest = fma(b - b_first, high, b * low);
+  let x = exact + rest;
+  if (x > 88.72283) { return infinity(); }
+  if (x < -87.3365) { return 0.0; }
+  let n = round(x * 1.442695);
+  return exp_of(n, fma(n, 0.00021219444, fma(n, -0.6933594, exact) + rest));
+}`,
   f_pow: `fn f_pow(a: f32, b: f32) -> f32 {
   if (b == 0.0 || a == 1.0) { return 1.0; }
   if (is_nan(a) || is_nan(b)) { return nan(); }
@@ -234,7 +280,7 @@ fn infinity() -> f32 { return bitcast<f32>(infinity_bits); }`,
     if (is_inf(m) == (b > 0.0)) { y = infinity(); }
   } else {
     if (a < 0.0 && b != floor(b)) { return nan(); }
-    y = f_exp(b * f_log(m));
+    y = exp_of_product(b, m);
   }
   return select(y, with_sign(y, a), odd);
 }`,
