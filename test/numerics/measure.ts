@@ -52,13 +52,14 @@ interface Values {
   grads: ArrayLike<number>[];
 }
 
-function evaluate(
+async function evaluate(
   subject: Subject,
   data: readonly Float64Array[],
   weights: (size: number) => Float64Array,
   device: DeviceName,
-): Values {
-  return scope(() => {
+): Promise<Values> {
+  const open = scope();
+  try {
     const float = device === "reference" ? "float64" : "float32";
     const inputs = data.map((values, i): Tensor => {
       const isFloat = !("below" in subject.domains[i]);
@@ -67,14 +68,19 @@ function evaluate(
     });
     const y = subject.f(...inputs);
     y.backward(tensor(weights(y.size), { shape: y.shape, device, dtype: y.dtype }));
-    return { y: y.dataSync(), grads: inputs.flatMap((x) => (x.grad ? [x.grad.dataSync()] : [])) };
-  });
+    const grads: Values["grads"] = [];
+    for (const { grad } of inputs) if (grad !== null) grads.push(await grad.data());
+    return { y: await y.data(), grads };
+  } finally {
+    open.unwind();
+  }
 }
 
 function collect(
   found: ArrayLike<number>,
   expected: ArrayLike<number>,
   unitAt: (i: number) => number,
+  flushes: boolean,
   into: { ulps: number[]; absolute: number },
 ): void {
   for (let i = 0; i < expected.length; i++) {
@@ -82,6 +88,10 @@ function collect(
     const same = Object.is(found[i], expected[i]) || found[i] === expected[i];
     // A result that float32 does not have must come out as it rounds.
     const rounded = same || found[i] === Math.fround(expected[i]);
+    if (flushes && found[i] === 0 && Math.abs(expected[i]) < 2 ** -126) {
+      into.ulps.push(0);
+      continue;
+    }
     const inRange = Math.abs(expected[i]) <= 3.4028234663852886e38;
     into.ulps.push(inRange ? difference / unitAt(i) : rounded ? 0 : Infinity);
     if (inRange && difference > into.absolute) into.absolute = difference;
@@ -113,11 +123,17 @@ function units(
 /** dy: magnitudes in [0.5, 1.5], either sign. */
 const gradients = { low: 0.5, high: 1.5, log: true, signed: true } as const;
 
-/** Measures `batches` batches of a subject on "cpu" as it is initialised. */
-export function measure(subject: Subject, batches: number): Measured {
+/** Measures `batches` batches of a subject on a device as it is initialised. */
+export async function measure(
+  subject: Subject,
+  batches: number,
+  device: "cpu" | "webgpu" = "cpu",
+): Promise<Measured> {
   const forward = { ulps: [] as number[], absolute: 0 };
   const backward = { ulps: [] as number[], absolute: 0 };
   const { forward: forwardUnit = "result", backward: backwardUnit = "result" } = subject;
+  // GPUs may take a denormal number for 0.
+  const flushes = device === "webgpu";
   for (let batch = 0; batch < batches; batch++) {
     const generator = new rl.Generator(1000 + batch);
     const data = subject.shapes.map((shape, i) =>
@@ -129,17 +145,28 @@ export function measure(subject: Subject, batches: number): Measured {
     );
     const weights = (size: number): Float64Array =>
       draw(size, [gradients], new rl.Generator(5000 + batch));
-    const expected = evaluate(subject, data, weights, "reference");
-    const found = evaluate(subject, data, weights, "cpu");
+    const expected = await evaluate(subject, data, weights, "reference");
+    const found = await evaluate(subject, data, weights, device);
     const positive = (values: Float64Array): Float64Array => values.map(Math.abs);
     const terms =
       forwardUnit === "terms" || backwardUnit === "terms"
-        ? evaluate(subject, data.map(positive), (size) => positive(weights(size)), "reference")
+        ? await evaluate(
+            subject,
+            data.map(positive),
+            (size) => positive(weights(size)),
+            "reference",
+          )
         : undefined;
-    collect(found.y, expected.y, units(forwardUnit, expected.y, terms?.y, undefined), forward);
+    collect(
+      found.y,
+      expected.y,
+      units(forwardUnit, expected.y, terms?.y, undefined),
+      flushes,
+      forward,
+    );
     expected.grads.forEach((grad, i) => {
       const unitAt = units(backwardUnit, grad, terms?.grads[i], weights(grad.length));
-      collect(found.grads[i], grad, unitAt, backward);
+      collect(found.grads[i], grad, unitAt, flushes, backward);
     });
   }
   return { forward: summary(forward), backward: summary(backward) };

@@ -5,11 +5,16 @@ import { subjects, titleOf } from "./subjects.ts";
 
 export type Precision = "strict" | "fast";
 
-/** What is committed beside the document: errors by precision and by subject. */
+/** Device "cpu" in both precisions, and device "webgpu". */
+export type Column = Precision | "webgpu";
+
+/** What is committed beside the document: errors by column and by subject. */
 export interface Measurements {
   /** Batches measured of every subject. */
-  batches: number;
-  results: Partial<Record<Precision, Record<string, Measured>>>;
+  batches: Partial<Record<Column, number>>;
+  results: Partial<Record<Column, Record<string, Measured>>>;
+  /** What the GPU of column "webgpu" calls itself. */
+  adapter?: string;
 }
 
 const number = (x: number): string => (x === 0 ? "0" : String(Number(x.toPrecision(3))));
@@ -56,16 +61,16 @@ function webnnText(subject: Subject, strict: Measured | undefined): string {
 function row(subject: Subject, { results }: Measurements): string {
   const title = titleOf(subject);
   const strict = results.strict?.[title];
-  const fast = results.fast?.[title];
+  const measured = [strict, results.fast?.[title], results.webgpu?.[title]];
   const name =
     subject.call === undefined ? `\`${subject.op}\`` : `\`${subject.op}\`: ${subject.call}`;
-  const figures = [strict?.forward, strict?.backward, fast?.forward, fast?.backward].map(pair);
+  const figures = measured.flatMap((one) => [pair(one?.forward), pair(one?.backward)]);
   const cells = [name, domains(subject), unitText(subject), ...figures, webnnText(subject, strict)];
   return `| ${cells.join(" | ")} |`;
 }
 
-const head = `| operation | domain | unit | strict forward | strict backward | fast forward | fast backward | WebNN | within |
-|---|---|---|---|---|---|---|---|---|`;
+const head = `| operation | domain | unit | strict forward | strict backward | fast forward | fast backward | webgpu forward | webgpu backward | WebNN | within |
+|---|---|---|---|---|---|---|---|---|---|---|`;
 
 /** The whole document. */
 export function render(measurements: Measurements): string {
@@ -80,9 +85,11 @@ export function render(measurements: Measurements): string {
 Measured as part of the operation they belong to, most of them as its backward error: ${kernels.join(", ")}.\n`;
 }
 
-const introduction = ({ batches }: Measurements): string => `# Errors of every operation
+const isSoftware = (adapter = ""): boolean => /swiftshader|llvmpipe/i.test(adapter);
 
-Written by \`npm run numerics\` from test/numerics/; do not edit. Errors of the cpu device in float32 against the
+const introduction = ({ batches, adapter }: Measurements): string => `# Errors of every operation
+
+Written by \`npm run numerics\` from test/numerics/; do not edit. Errors of devices cpu and webgpu in float32 against the
 float64 reference, forward and backward: the largest / the one that 99.9 % of the results stay below. One number
 where both are 0. \`npm test\` measures a part again and fails where an operation exceeds these figures, where an
 operation is not listed, or where this file and the figures beside the code (test/numerics/measured.json) differ.
@@ -105,19 +112,28 @@ whose rounding is part of the backward error.
 - *largest*: the largest magnitude in that result. For normalisation, recurrence and what is composed of many steps.
 - *gradient*: |dy|, if larger than the value: backward of functions that saturate, such as 1 − y² with y near 1.
 
-**The inputs.** ${batches} batches per operation, ${batches * 4096} points of each elementwise one, from the library's own
-generator, so the same everywhere. Each interval of a domain gets an equal share: uniform, or *log*: uniform in the
-logarithm of the magnitude, ± with either sign. dy has magnitudes in [0.5, 1.5] and either sign.
+**The inputs.** ${batches.strict} batches per operation on the CPU, ${batches.webgpu} on the GPU (each with 4096 points of an
+elementwise operation), from the library's own generator, so the same everywhere. Each interval of a domain gets an equal
+share: uniform, or *log*: uniform in the logarithm of the magnitude, ± with either sign. dy has magnitudes in [0.5, 1.5] and either sign.
 
 **strict** and **fast** are the precisions of \`init\`. Strict results are the same bits on every engine; fast ones (relaxed
 SIMD) depend on the engine: these are of V8 on x86-64, with fused multiply-add. A dash: not measured, or no gradient.
+
+**webgpu** is of ${adapter}${isSoftware(adapter) ? ", a GPU in software" : ""}. The algorithms are the same on every
+adapter, but WGSL leaves it some of the rounding: of a division (up to 2.5 ulp), and whether \`fma\` rounds once or twice.
+Denormal numbers may count as 0, so where a result is one, 0 is no error.
+
+**Tolerances** of the tests: these figures, where a part is measured again, and twice these for fast and webgpu (on this
+adapter alone). The op table (test/ops/) allows, relative to the largest expected magnitude or 1, 2e-6 forward and 4e-6
+backward on the CPU, 3e-6 and 6e-6 on the GPU, in every layout, unless a row says more.
 
 **WebNN** is the tolerance for float32 of W3C's WebNN conformance tests (web-platform-tests, webnn/resources/utils.js,
 \`PrecisionMetrics\`), in ulp of the result, or absolute; for sums, products and pooling it is computed from the extents
 here. It is compared with the largest strict forward error, or the largest absolute one (in brackets). Where
 our unit is not the result's ulp the comparison says so. WebNN has no backward.
 
-Reproduce: \`npm run numerics\` (\`-- --only TEXT\` measures some again and keeps the others' figures).
+Reproduce: \`npm run numerics\` (\`-- --only TEXT\` measures some again and keeps the others' figures, as \`--on strict,fast\` does for
+device webgpu; how Node finds a GPU is in [webgpu.md](webgpu.md)).
 
 Where errors are larger than a few ulp there is a reason: \`softmax\`, \`logsumexp\` backward and products of powers
 multiply the rounding of an exponent by the exponent; \`erf\` backward is e^(−x²), in which the rounding of x² counts x²
