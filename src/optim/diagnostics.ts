@@ -12,7 +12,7 @@ import type { FlatGroup } from "./flat.ts";
 import { combineNorms, normOf } from "./norm.ts";
 import type { Optimizer } from "./optimizer.ts";
 import type { AdamCScheduleFreePlusPaperOptions } from "./schedule-free/adamc.ts";
-import { annealedBeta } from "./schedule-free/adamc.ts";
+import { annealedBeta } from "./schedule-free/coefficients.ts";
 import { ScheduleFreeAround } from "./schedule-free/wrapper-base.ts";
 
 /** One group's state after its last step. Norms are Euclidean, over all parameters of the group. */

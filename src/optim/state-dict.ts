@@ -105,7 +105,7 @@ function parseScalars<O>(
 ): Record<string, unknown> {
   const scalars: Record<string, unknown> = {};
   for (const [name, current] of Object.entries(group)) {
-    const value = saved[snakeCase(name)];
+    const value = numberIn(saved[snakeCase(name)], current);
     if (name === "params" || value === undefined || value === null) continue;
     if (Object.hasOwn(options, name)) checkOption(where, options, name as keyof O, value);
     else if (typeof value !== typeof current || Number.isNaN(value)) {
@@ -116,6 +116,15 @@ function parseScalars<O>(
     scalars[name] = Array.isArray(value) ? [...value] : value;
   }
   return scalars;
+}
+
+/** A counter may be saved as a tensor; undefined where that cannot be read at once, and its optimizer copies it. */
+function numberIn(value: unknown, current: unknown): unknown {
+  if (typeof current !== "number" || typeof value !== "object" || value === null) return value;
+  const held = value as StateValue;
+  if ("dataSync" in held && !held.backend.capabilities().syncReads) return undefined;
+  const numbers = numbersOf(held);
+  return numbers.length === 1 ? numbers[0] : value;
 }
 
 function parseState(

@@ -189,6 +189,8 @@ function* stateOf(optimizer: Optimizer): Run<Observed> {
   );
   const held = state.flat(2).flatMap(([, value]) => (value instanceof rl.Tensor ? [value] : []));
   const told = [...(yield* read(held))];
+  const groups: Record<string, unknown>[] = [];
+  for (const group of saved.param_groups) groups.push(yield* withNumbers(group));
   return {
     params: yield* tell(askValues(optimizer)),
     state: state.map((group) =>
@@ -198,9 +200,18 @@ function* stateOf(optimizer: Optimizer): Run<Observed> {
         ),
       ),
     ),
-    groups: saved.param_groups,
+    groups,
     refused: false,
   };
+}
+
+/** A saved group, its counters as numbers where they are tensors of the device. */
+function* withNumbers(group: Readonly<Record<string, unknown>>): Run<Record<string, unknown>> {
+  const numbers: Record<string, unknown> = { ...group };
+  for (const [key, value] of Object.entries(group)) {
+    if (value instanceof rl.Tensor) numbers[key] = yield* readNumber(value);
+  }
+  return numbers;
 }
 
 function askValues({ paramGroups }: Optimizer): PerParameter<Asked> {

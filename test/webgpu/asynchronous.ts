@@ -304,10 +304,7 @@ export function disposeRun({ model, optimizer }: Run): void {
   model.dispose();
 }
 
-/** AdamC's step size follows from values. */
-const stepping = Object.keys(optimizers).filter((name) => !name.startsWith("AdamC"));
-
-const saved: readonly Case[] = stepping.map((name) => [
+const saved: readonly Case[] = Object.keys(optimizers).map((name) => [
   `${name} goes on from a checkpoint, on this device and on another`,
   async () => {
     const first = withDevice("webgpu", () => build(name, 0));
@@ -329,6 +326,56 @@ const saved: readonly Case[] = stepping.map((name) => [
     disposeRun(first);
   },
 ]);
+
+const polyak: readonly Case[] = [
+  [
+    "AdamC takes its loss as a number, a tensor or from a closure, and its counters stay on the device",
+    async () => {
+      const run = async (how: "number" | "tensor" | "closure"): Promise<number[]> => {
+        const x = nn.parameter(tensor([1, -2, 3], on));
+        const adamc = new optim.AdamCScheduleFreePlusPaper([x], { weightDecay: 0.1 });
+        adamc.train();
+        for (let i = 0; i < 4; i++) {
+          const forward = (): Tensor => {
+            adamc.zeroGrad();
+            const value = rl.mul(rl.square(x).sum(), 0.5);
+            value.backward();
+            return value;
+          };
+          if (how === "closure") adamc.step(forward);
+          else if (how === "tensor") adamc.step(forward());
+          else {
+            adamc.step(await forward().item());
+          }
+        }
+        assert.equal([adamc.paramGroups[0].k, adamc.paramGroups[0].weightSum], [4, NaN]);
+        const [group] = adamc.stateDict().param_groups;
+        const counters = [
+          "weight_sum",
+          "lr_max",
+          "scheduled_lr",
+          "grad_l1_ema",
+          "function_value_ema",
+        ];
+        const numbers = [...(await x.data())];
+        for (const key of counters) numbers.push(await (group[key] as Tensor).item());
+        adamc.dispose();
+        x.dispose();
+        return numbers;
+      };
+      const found = await run("tensor");
+      assert.ok(found.every(Number.isFinite), found.join(" "));
+      assert.equal(await run("closure"), found);
+      assertNear(await run("number"), found, 1e-6);
+      const x = nn.parameter(tensor([1, 2], on));
+      const adamc = new optim.AdamCScheduleFreePlusPaper([x]);
+      adamc.train();
+      await rejects(() => adamc.step(x), rl.ValueError, /the loss is .*\[2\]; expected the loss/);
+      adamc.dispose();
+      x.dispose();
+    },
+  ],
+];
 
 const formats: readonly Case[] = [
   [
@@ -410,6 +457,7 @@ export const asynchronousCases: readonly Case[] = [
   ...byValue,
   ...statistics,
   ...clipping,
+  ...polyak,
   ...formats,
   ...saved,
 ].map(([name, run]) => [name, inScope(run)] as const);

@@ -16,12 +16,6 @@ const vectors = path.join(path.dirname(fileURLToPath(import.meta.url)), "../gold
 
 if (unavailable !== null) golden.skip("every vector", unavailable);
 
-/** Files among whose cases are some that cannot be played, and what the error says. */
-const notYet: Readonly<Record<string, RegExp>> = {
-  "ops/clip": /can only be read asynchronously/,
-  "optim/AdamCScheduleFreePlusPaper": /can only be read asynchronously/,
-};
-
 /** Optimizers whose steps are kernels of their own; what is left out is written with operations, or a twin. */
 const fused = /optim\/(\w+ScheduleFree|ScheduleFreeWrapper|AdamC\w+|swa_utils|torch_\w+)\.json$/;
 
@@ -36,12 +30,6 @@ for (const content of unavailable === null ? files : []) {
   golden(content.file, async () => {
     const played = await playAll(content, { device: "webgpu" });
     const wrong = played.filter(({ outcome }) => outcome.status !== "passed");
-    const missing = notYet[content.file];
-    if (missing !== undefined) {
-      assert.ok(wrong.length > 0, `${content.file} passes: take it out of notYet`);
-      for (const { outcome } of wrong) assert.match(outcome.message!, missing);
-      return;
-    }
     assert.equal(
       wrong.map(({ name: label, outcome }) => `${label}: ${outcome.message}`),
       [],

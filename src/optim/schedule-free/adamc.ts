@@ -1,15 +1,16 @@
 /** AdamC Schedule-Free+: Schedule-Free on Adam, with a step size after Polyak. */
 import { pow } from "../../elementary/index.ts";
 import { ValueError } from "../../errors.ts";
-import type { Tensor } from "../../tensor.ts";
+import { Tensor } from "../../tensor.ts";
 import type { FlatGroup, Run } from "../flat.ts";
 import type { ParamsOrGroups } from "../optimizer.ts";
 import type { OptionTable } from "../options.ts";
 import { decayRate, decayRates, nonNegative, unit } from "../options.ts";
 import type { StateKey } from "../state-dict.ts";
 import type { AveragingStep } from "./coefficients.ts";
-import { biasCorrection, positiveEps, xToY } from "./coefficients.ts";
+import { annealedBeta, biasCorrection, L1_SCALE, positiveEps, xToY } from "./coefficients.ts";
 import { adamcStep, lerpInPlace, polyakSums } from "./kernels.ts";
+import { DeviceCounters, polyakSize, stepCoefficients } from "./polyak.ts";
 import type { Counters, Group } from "./schedule-free.ts";
 import { counters, ScheduleFree } from "./schedule-free.ts";
 
@@ -52,7 +53,7 @@ interface AdamCCounters extends Counters {
   ipTerm: number;
 }
 
-type AdamCGroup = Group<AdamCScheduleFreePlusPaperOptions, AdamCCounters>;
+export type AdamCGroup = Group<AdamCScheduleFreePlusPaperOptions, AdamCCounters>;
 
 const adamcOptions: OptionTable<AdamCScheduleFreePlusPaperOptions> = {
   lr: nonNegative(1),
@@ -73,25 +74,13 @@ const adamcOptions: OptionTable<AdamCScheduleFreePlusPaperOptions> = {
   },
 };
 
-/** The expected ratio of L1 to L2 norms of normally distributed numbers, inverted. */
-const L1_SCALE = Math.sqrt(Math.PI / 2);
-
-/** β of step k, counted from 0. */
-export function annealedBeta(
-  { sfBeta1, sfBeta1Max, sfBeta1AnnealSteps }: AdamCScheduleFreePlusPaperOptions,
-  k: number,
-): number {
-  if (sfBeta1AnnealSteps === 0) return sfBeta1;
-  const progress = Math.min(k / sfBeta1AnnealSteps, 1);
-  return 1 - pow(1 - sfBeta1, 1 - progress) * pow(1 - sfBeta1Max, progress);
-}
-
 /** What a step's groups share. */
 interface PolyakStep {
   readonly beta: number;
-  /** The step size, before lr. */
-  readonly size: number;
-  readonly counters: Omit<AdamCCounters, keyof Counters>;
+  /** The step size, before lr: a 0-dimensional tensor where values cannot be read at once. */
+  readonly size: number | Tensor;
+  /** Where they are numbers. */
+  readonly counters?: Omit<AdamCCounters, keyof Counters>;
 }
 
 /**
@@ -130,6 +119,9 @@ function polyakStep(
  *     γ = lr · max(0, f + β⟨g, z − x⟩) / (√(π/2) ‖g‖₁),   g = ∇f(y)
  *     z ← z − γ²λy − γ m̂ / (√v̂ + ε);   x ← (1−c) x + c z;   y ← β x + (1−β) z
  *
+ * On device "webgpu" nothing is read: the loss may stay a tensor, and the counters that follow from it (`weightSum`,
+ * `lrMax`, `scheduledLr`, `gradL1Ema` and the like) are NaN in `paramGroups` and tensors in `stateDict()`.
+ *
  * The norm (averaged with `polyakBeta`), ⟨g, z − x⟩ and β run over all parameters with a gradient and
  * follow the options and the count of the first group, as upstream. c is weighted by γ; it is 1 in
  * the first `cWarmup` steps.
@@ -148,8 +140,11 @@ export class AdamCScheduleFreePlusPaper extends ScheduleFree<
   AdamCScheduleFreePlusPaperOptions,
   AdamCCounters
 > {
-  private functionValue = NaN;
+  private functionValue: number | Tensor = NaN;
   private polyak: PolyakStep | undefined;
+  /** The present group's coefficients, where they are on the device. */
+  private coefficients: Tensor | null = null;
+  private readonly held = new Map<AdamCGroup, DeviceCounters>();
 
   constructor(
     params: ParamsOrGroups<AdamCScheduleFreePlusPaperOptions>,
@@ -172,48 +167,67 @@ export class AdamCScheduleFreePlusPaper extends ScheduleFree<
    * @throws ValueError without a loss, LifetimeError in the wrong mode; nothing has changed then
    */
   override step(): never;
-  override step(loss: number): number;
+  override step<L extends number | Tensor>(loss: L): L;
   override step<T>(loss: () => T): T;
-  override step<T>(loss?: number | (() => T)): number | T {
+  override step<T>(loss?: number | Tensor | (() => T)): number | Tensor | T {
+    const where = `${this.spec.name}.step`;
     if (typeof loss === "function") {
       return super.step(() => {
         const result = loss();
-        this.functionValue = numberOf(`${this.spec.name}.step`, result);
+        this.functionValue = valueOf(where, result, "the closure returned");
         return result;
       });
     }
-    if (typeof loss !== "number") {
+    if (loss === undefined) {
       throw new ValueError(
-        `${this.spec.name}.step: called without the loss; expected its value, or a function that ` +
+        `${where}: called without the loss; expected its value, or a function that ` +
           "computes it, calls backward() and returns it",
       );
     }
-    this.functionValue = loss;
+    this.functionValue = valueOf(where, loss, "the loss is");
     super.step();
     return loss;
   }
 
   protected override update(blocks: readonly FlatGroup[]): void {
-    const sums = { l1: 0, innerProduct: 0 };
+    const pieces: Tensor[] = [];
     for (const block of blocks) {
       for (const run of block.runs(block.gather())) {
         // What takes part for the first time has z and x 0 here, and so no part in the product.
-        const { l1, innerProduct } = polyakSums(
-          block.part(block.grads, run),
-          block.part(block.block("z"), run),
-          block.part(block.block("x"), run),
-        );
-        sums.l1 += l1;
-        sums.innerProduct += innerProduct;
+        const part = (name: string) => block.part(block.block(name), run);
+        pieces.push(polyakSums(block.part(block.grads, run), part("z"), part("x")));
       }
     }
-    this.polyak = polyakStep(this.paramGroups[0], this.functionValue, sums);
+    const [first] = this.paramGroups;
+    const { functionValue } = this;
+    if (this.isHeld()) {
+      const beta = annealedBeta(first, first.k);
+      const counters = this.paramGroups.map((group) => this.countersOf(group));
+      this.polyak = { beta, size: polyakSize(first, beta, functionValue, pieces, counters) };
+    } else {
+      this.polyak = polyakStep(first, functionValue as number, addUp(pieces));
+    }
+    this.functionValue = NaN;
     super.update(blocks);
     for (const group of this.paramGroups) Object.assign(group, this.polyak.counters);
   }
 
   protected override stepLr(group: AdamCGroup): number {
-    return Math.max(group.lr, group.eps) * this.polyak!.size;
+    const { size } = this.polyak!;
+    return typeof size === "number" ? Math.max(group.lr, group.eps) * size : NaN;
+  }
+
+  /** Do loss and counters stay on the device? */
+  private isHeld(): boolean {
+    return !this.paramGroups[0].params[0].backend.capabilities().syncReads;
+  }
+
+  private countersOf(group: AdamCGroup): DeviceCounters {
+    const known = this.held.get(group);
+    if (known !== undefined) return known;
+    const made = new DeviceCounters(group);
+    this.held.set(group, made);
+    return made;
   }
 
   /** No check here: a loss that has gone to infinity takes the parameters with it, as upstream. */
@@ -228,6 +242,9 @@ export class AdamCScheduleFreePlusPaper extends ScheduleFree<
   }
 
   protected override stepGroup(group: AdamCGroup, block: FlatGroup, step: AveragingStep): void {
+    const { size } = this.polyak!;
+    this.coefficients =
+      typeof size === "number" ? null : stepCoefficients(group, size, this.countersOf(group));
     const active = block.gather();
     block.start(active, ["z", "x"]);
     for (const run of block.runs(active)) this.stepRun(group, block, run, step);
@@ -269,6 +286,26 @@ export class AdamCScheduleFreePlusPaper extends ScheduleFree<
     ];
   }
 
+  protected override savedBeside(group: AdamCGroup, block: FlatGroup): Record<string, unknown> {
+    const beside = super.savedBeside(group, block);
+    return this.isHeld() ? { ...beside, ...this.countersOf(group).save() } : beside;
+  }
+
+  protected override onLoad(
+    group: AdamCGroup,
+    block: FlatGroup,
+    saved: Readonly<Record<string, unknown>>,
+  ): void {
+    super.onLoad(group, block, saved);
+    if (this.isHeld()) this.countersOf(group).load(group, saved);
+  }
+
+  override dispose(): void {
+    for (const counters of this.held.values()) counters.dispose();
+    this.held.clear();
+    super.dispose();
+  }
+
   private stepRun(
     group: AdamCGroup,
     block: FlatGroup,
@@ -278,34 +315,56 @@ export class AdamCScheduleFreePlusPaper extends ScheduleFree<
     const [beta1, beta2] = group.betas;
     const { beta } = this.polyak!;
     const part = (name: string) => block.part(block.block(name), run);
+    const numbers = {
+      decay: lr * lr * group.weightDecay,
+      step: lr / biasCorrection(beta1, t),
+      keep: 1 - ckp1,
+      ckp1,
+    };
     adamcStep(
       block.part(block.grads, run),
       { y: part("values"), z: part("z"), x: part("x"), m: part("expAvg"), v: part("expAvgSq") },
       {
+        ...(this.coefficients === null ? numbers : {}),
         beta1,
         oneMinusBeta1: 1 - beta1,
         beta2,
         oneMinusBeta2: 1 - beta2,
         invBias2: 1 / biasCorrection(beta2, t),
         eps: positiveEps(group.eps, block.values.dtype),
-        decay: lr * lr * group.weightDecay,
-        step: lr / biasCorrection(beta1, t),
-        keep: 1 - ckp1,
-        ckp1,
         beta,
         oneMinusBeta: 1 - beta,
       },
+      this.coefficients,
     );
   }
 }
 
-/** The number that a closure's result stands for. */
-function numberOf(where: string, loss: unknown): number {
+/** Both sums over all pieces, in float64. */
+function addUp(pieces: readonly Tensor[]): { l1: number; innerProduct: number } {
+  const sums = { l1: 0, innerProduct: 0 };
+  for (const piece of pieces) {
+    let l1 = 0;
+    let innerProduct = 0;
+    const numbers = piece.dataSync();
+    for (let i = 0; i < numbers.length; i += 2) {
+      l1 += numbers[i];
+      innerProduct += numbers[i + 1];
+    }
+    sums.l1 += l1;
+    sums.innerProduct += innerProduct;
+  }
+  return sums;
+}
+
+/** The loss, if it is one; a tensor only where it cannot be read at once. */
+function valueOf(where: string, loss: unknown, what: string): number | Tensor {
   if (typeof loss === "number") return loss;
-  const isTensor = typeof loss === "object" && loss !== null && "itemSync" in loss;
-  if (isTensor && (loss as Tensor).size === 1) return (loss as Tensor).itemSync();
-  const found = isTensor ? (loss as Tensor).describe() : String(loss);
+  if (loss instanceof Tensor && loss.size === 1) {
+    return loss.backend.capabilities().syncReads ? loss.itemSync() : loss;
+  }
+  const found = loss instanceof Tensor ? loss.describe() : String(loss);
   throw new ValueError(
-    `${where}: the closure returned ${found}; expected the loss, a number or a tensor of one element`,
+    `${where}: ${what} ${found}; expected the loss, a number or a tensor of one element`,
   );
 }

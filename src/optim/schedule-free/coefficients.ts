@@ -76,6 +76,26 @@ export function averagingStep(
   return { k: counters.k + 1, weightSum, lrMax, scheduledLr: lr, ckp1 };
 }
 
+/** The expected ratio of L1 to L2 norms of normally distributed numbers, inverted. */
+export const L1_SCALE = Math.sqrt(Math.PI / 2);
+
+/** How β goes from `sfBeta1` to `sfBeta1Max`. */
+export interface Annealing {
+  readonly sfBeta1: number;
+  readonly sfBeta1Max: number;
+  readonly sfBeta1AnnealSteps: number;
+}
+
+/** β of step k, counted from 0: geometrically in 1 − β. */
+export function annealedBeta(
+  { sfBeta1, sfBeta1Max, sfBeta1AnnealSteps }: Annealing,
+  k: number,
+): number {
+  if (sfBeta1AnnealSteps === 0) return sfBeta1;
+  const progress = Math.min(k / sfBeta1AnnealSteps, 1);
+  return 1 - pow(1 - sfBeta1, 1 - progress) * pow(1 - sfBeta1Max, progress);
+}
+
 /** 1 − β^t, which a running average that started at 0 is divided by after t steps. */
 export function biasCorrection(beta: number, t: number): number {
   // β^t ≤ e^(−t(1−β)), and 1 less anything below 2^-54 is 1: what long training need not compute.

@@ -144,42 +144,52 @@ export function radamSgdStep(
   runInPlace(radamSgdKernel, [grad], [y, z, v], attrs);
 }
 
+/** `decay` = lr²·weight decay; `step` = lr / (1 − β₁^t); `keep` = 1 − ckp1. */
+export interface AdamCCoefficients {
+  decay: number;
+  step: number;
+  keep: number;
+  ckp1: number;
+}
+
 /**
- * `eps` > 0; `decay` = lr²·weight decay; `step` = lr / (1 − β₁^t); `keep` = 1 − ckp1; `beta`: the
- * interpolation between z (0) and x (1).
+ * `eps` > 0; `beta`: the interpolation between z (0) and x (1). The coefficients are here, or in a tensor where they
+ * follow from values that cannot be read at once.
  */
-export interface AdamCAttrs {
+export interface AdamCAttrs extends Partial<AdamCCoefficients> {
   beta1: number;
   oneMinusBeta1: number;
   beta2: number;
   oneMinusBeta2: number;
   invBias2: number;
   eps: number;
-  decay: number;
-  step: number;
-  keep: number;
-  ckp1: number;
   beta: number;
   oneMinusBeta: number;
 }
 
 /**
- * grad → y, z, x, m, v in place: m = β₁m + (1 − β₁)g; v = β₂v + (1 − β₂)g²;
+ * grad, [decay, step, keep, ckp1]? → y, z, x, m, v in place: m = β₁m + (1 − β₁)g; v = β₂v + (1 − β₂)g²;
  * z −= decay·y + step·m / (√(v·invBias2) + eps); x = keep·x + ckp1·z; y = beta·x + (1 − beta)z.
  */
 export const adamcKernel: Kernel = {
   name: "adamcScheduleFreeStep",
   kind: "adamcScheduleFreeStep",
   wasm: "adamc_schedulefree",
-  reference: ([{ data: grad }]: readonly NdArray[], outputs: readonly NdArray[], a: AdamCAttrs) => {
+  reference: (
+    [{ data: grad }, given]: readonly NdArray[],
+    outputs: readonly NdArray[],
+    a: AdamCAttrs,
+  ) => {
     const [y, z, x, m, v] = outputs.map(({ data }) => data);
+    const numbers = [a.decay!, a.step!, a.keep!, a.ckp1!];
+    const [decay, step, keep, ckp1] = (given as NdArray | undefined)?.data ?? numbers;
     for (let i = 0; i < y.length; i++) {
       const g = grad[i];
       m[i] = a.beta1 * m[i] + a.oneMinusBeta1 * g;
       v[i] = a.beta2 * v[i] + a.oneMinusBeta2 * g * g;
       const d = m[i] / (Math.sqrt(v[i] * a.invBias2) + a.eps);
-      z[i] = z[i] - a.decay * y[i] - a.step * d;
-      x[i] = a.keep * x[i] + a.ckp1 * z[i];
+      z[i] = z[i] - decay * y[i] - step * d;
+      x[i] = keep * x[i] + ckp1 * z[i];
       y[i] = a.beta * x[i] + a.oneMinusBeta * z[i];
     }
   },
@@ -194,8 +204,15 @@ export interface AdamCState {
   v: Tensor;
 }
 
-export function adamcStep(grad: Tensor, { y, z, x, m, v }: AdamCState, attrs: AdamCAttrs): void {
-  runInPlace(adamcKernel, [grad], [y, z, x, m, v], attrs);
+/** `coefficients` [4] is given exactly when `attrs` has none. */
+export function adamcStep(
+  grad: Tensor,
+  { y, z, x, m, v }: AdamCState,
+  attrs: AdamCAttrs,
+  coefficients: Tensor | null,
+): void {
+  const inputs = coefficients === null ? [grad] : [grad, coefficients];
+  runInPlace(adamcKernel, inputs, [y, z, x, m, v], attrs);
 }
 
 /** Elements whose sums `polyakSums` adds up to one number. */
@@ -219,22 +236,10 @@ export const polyakKernel: Kernel = {
   },
 };
 
-/** Σ|grad| and Σ grad·(z − x) in one pass; what the pieces sum to is added up in float64. */
-export function polyakSums(
-  grad: Tensor,
-  z: Tensor,
-  x: Tensor,
-): { l1: number; innerProduct: number } {
+/** Σ|grad| and Σ grad·(z − x) of each piece, [2 · pieces], in one pass. */
+export function polyakSums(grad: Tensor, z: Tensor, x: Tensor): Tensor {
   const pieces = Math.ceil(grad.size / POLYAK_PIECE);
   const sums = empty(grad.backend, [2 * pieces], grad.dtype, "polyakSums");
   runInPlace(polyakKernel, [grad, z, x], [sums], {});
-  const numbers = sums.dataSync();
-  sums.dispose();
-  let l1 = 0;
-  let innerProduct = 0;
-  for (let i = 0; i < numbers.length; i += 2) {
-    l1 += numbers[i];
-    innerProduct += numbers[i + 1];
-  }
-  return { l1, innerProduct };
+  return sums;
 }

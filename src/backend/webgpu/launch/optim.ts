@@ -6,9 +6,10 @@ import type { Launcher } from "../runtime.ts";
 interface Step {
   /** The outputs; the last ones may be missing. */
   readonly outputs: readonly string[];
+  /** The inputs; the last ones may be missing. */
   readonly reads: readonly string[];
   readonly numbers: string;
-  /** `has(name)`: is that output given? */
+  /** `has(name)`: is that array given? */
   readonly code: (has: (name: string) => boolean) => string;
   /** Names of outputs that are there; by default as many as there are views. */
   readonly given?: (outputs: readonly View[], attrs: Attrs) => readonly string[];
@@ -76,15 +77,18 @@ ${store("y", "z", "v")}`,
   },
   adamcScheduleFreeStep: {
     outputs: ["y", "z", "x", "m", "v"],
-    reads: ["g"],
+    reads: ["g", "c"],
     numbers:
       "beta1 oneMinusBeta1 beta2 oneMinusBeta2 invBias2 eps decay step keep ckp1 beta oneMinusBeta",
-    code: () => `${load("g", "y", "z", "x", "m", "v")}
+    code: (has) => `${load("g", "y", "z", "x", "m", "v")}
+${["decay", "step", "keep", "ckp1"]
+  .map((name, k) => `  let ${name} = ${has("c") ? `c_[p.c__at + ${k}u]` : `p.${name}`};`)
+  .join("\n")}
   m = p.beta1 * m + p.oneMinusBeta1 * g;
   v = p.beta2 * v + p.oneMinusBeta2 * g * g;
   let d = m / (f_sqrt(v * p.invBias2) + p.eps);
-  z = z - p.decay * y - p.step * d;
-  x = p.keep * x + p.ckp1 * z;
+  z = z - decay * y - step * d;
+  x = keep * x + ckp1 * z;
   y = p.beta * x + p.oneMinusBeta * z;
 ${store("y", "z", "x", "m", "v")}`,
   },
@@ -195,19 +199,20 @@ const named = (names: readonly string[], views: readonly View[]): Record<string,
 function launcherOf(kind: string, step: Step): Launcher {
   return (rt, _kernel, inputs, outputs, attrs) => {
     const names = step.given?.(outputs, attrs) ?? step.outputs.slice(0, outputs.length);
+    const reads = step.reads.slice(0, inputs.length);
     const numbers = step.numbers
       .split(" ")
       .map((name) => [name, Number(attrs[name] ?? 0)] as const);
     rt.run({
       key: `${kind} ${names.join("")}`,
       reads: named(
-        step.reads,
+        reads,
         inputs.map((view) => rt.dense(view)),
       ),
       writes: named(names, outputs),
       f32: Object.fromEntries(numbers),
       items: outputs[0].size,
-      code: () => step.code((name) => names.includes(name)),
+      code: () => step.code((name) => names.includes(name) || reads.includes(name)),
     });
   };
 }
