@@ -144,7 +144,7 @@ const eluOp = defineActivation<{ alpha: number }>({
   from: "x",
   grad: (x, dy, alpha) => (x <= 0 ? dy * alpha * elementary.exp(x) : dy), // NaN passes dy on
   wgsl: "select(alpha * f_expm1(x), x, !is_nan(x) && x > 0.0)",
-  gradWgsl: "select(b, b * alpha * f_exp(a), !is_nan(a) && a <= 0.0)",
+  gradWgsl: "select(b, b * (alpha * f_exp(a)), !is_nan(a) && a <= 0.0)",
 });
 
 const softplusOp = defineActivation<{ beta: number; threshold: number }>({

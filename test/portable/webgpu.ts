@@ -8,6 +8,7 @@ await playFiles(
     "webgpu/recurrent.test.ts": () => import("../webgpu/recurrent.test.ts"),
     "webgpu/attention.test.ts": () => import("../webgpu/attention.test.ts"),
     "webgpu/compile.test.ts": () => import("../webgpu/compile.test.ts"),
+    "webgpu/specials.test.ts": () => import("../webgpu/specials.test.ts"),
     "webgpu/optim.test.ts": () => import("../webgpu/optim.test.ts"),
   },
   async () => {
