@@ -15,6 +15,7 @@ prints the best of all samples with the distance of their median ("34.8+4%": 34.
   --quick             shorter turns, the largest shapes left out: figures to look at, not to quote
   --json FILE         where the figures go (default: bench/results/DATE-nodeVERSION[-quick].json, only if
                       --only is not given; - for nowhere)
+  --device webgpu     the GPU instead: its limits through WebGPU, products, convolutions, fused steps, training steps
   --no-peers          without PyTorch, jax-js and tfjs
   --python FILE       the interpreter that has torch (default: python3 or /usr/bin/python3)
   --list              the names of the rows, and nothing measured
@@ -28,6 +29,7 @@ export interface Options {
   readonly quick: boolean;
   /** "" for nowhere. */
   readonly json: string;
+  readonly device: "cpu" | "webgpu";
   readonly peers: boolean;
   /** "" to look for one. */
   readonly python: string;
@@ -57,6 +59,10 @@ export function parseOptions(args: string[]): Options | undefined {
   if (!precisions.every((precision) => precision === "strict" || precision === "fast")) {
     throw new UsageError(`--precision is "${values.precision}"; expected strict, fast or both`);
   }
+  const { device } = values;
+  if (device !== "cpu" && device !== "webgpu") {
+    throw new UsageError(`--device is "${device}"; expected cpu or webgpu`);
+  }
   if (values.compare ? positionals.length !== 2 : positionals.length !== 0) {
     throw new UsageError(
       values.compare
@@ -69,7 +75,8 @@ export function parseOptions(args: string[]): Options | undefined {
     threads,
     precisions: precisions as Options["precisions"],
     quick: values.quick,
-    json: jsonFile(values.json, values.only !== "", values.quick),
+    json: jsonFile(values.json, values.only !== "", values.quick, device),
+    device,
     peers: !values["no-peers"],
     python: values.python,
     list: values.list,
@@ -88,6 +95,7 @@ function parse(args: string[]) {
         precision: { type: "string", default: "strict,fast" },
         quick: { type: "boolean", default: false },
         json: { type: "string", default: "" },
+        device: { type: "string", default: "cpu" },
         "no-peers": { type: "boolean", default: false },
         python: { type: "string", default: "" },
         list: { type: "boolean", default: false },
@@ -100,11 +108,11 @@ function parse(args: string[]) {
   }
 }
 
-function jsonFile(given: string, partial: boolean, quick: boolean): string {
+function jsonFile(given: string, partial: boolean, quick: boolean, device: string): string {
   if (given === "-") return "";
   if (given !== "") return given;
   if (partial) return ""; // part of the figures would replace all of them
   const date = new Date().toISOString().slice(0, 10);
   const node = process.versions.node.split(".")[0];
-  return `bench/results/${date}-node${node}${quick ? "-quick" : ""}.json`;
+  return `bench/results/${date}-node${node}${device === "cpu" ? "" : `-${device}`}${quick ? "-quick" : ""}.json`;
 }

@@ -3,7 +3,7 @@ import type { Group } from "./engines.ts";
 import type { Work } from "./work.ts";
 
 /** Rates are better when larger, all else when smaller. */
-export type Unit = "ms" | "µs" | "GFLOP/s" | "GB/s" | "M/s" | "MB" | "kB";
+export type Unit = "ms" | "µs" | "GFLOP/s" | "GB/s" | "M/s" | "steps/s" | "MB" | "kB";
 
 export interface Row {
   readonly section: string;
@@ -53,6 +53,8 @@ export function figure(
       return seconds * 1e3;
     case "µs":
       return seconds * 1e6;
+    case "steps/s":
+      return amount / seconds;
     case "M/s":
       return amount / seconds / 1e6;
     default:

@@ -2,6 +2,7 @@
 import { formatChanges } from "./compare.ts";
 import type { Engine } from "./engines.ts";
 import { findEngines } from "./engines.ts";
+import { measureGpu } from "./gpu/run.ts";
 import type { Timing } from "./measure.ts";
 import { measureRow } from "./measure.ts";
 import type { Options } from "./options.ts";
@@ -24,6 +25,10 @@ async function main(): Promise<void> {
   if (options.compare !== undefined) {
     const [old, now] = options.compare.map(load);
     console.log(formatChanges(old, now));
+    return;
+  }
+  if (options.device === "webgpu") {
+    await measureGpu(options);
     return;
   }
   const { ordinary, special } = choose(options);
