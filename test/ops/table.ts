@@ -138,6 +138,7 @@ export const withoutGradient: Readonly<Record<string, string>> = {
     "softmaxGrad",
     "logSoftmaxGrad",
     "conv2dGradInput",
+    "conv2dGradWeight",
     "convTranspose2dGrad",
     "crossEntropyGrad",
     "mseGrad",

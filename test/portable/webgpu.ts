@@ -5,6 +5,7 @@ await playFiles(
   {
     "webgpu/ops.test.ts": () => import("../webgpu/ops.test.ts"),
     "webgpu/backend.test.ts": () => import("../webgpu/backend.test.ts"),
+    "webgpu/errors.test.ts": () => import("../webgpu/errors.test.ts"),
     "webgpu/recurrent.test.ts": () => import("../webgpu/recurrent.test.ts"),
     "webgpu/attention.test.ts": () => import("../webgpu/attention.test.ts"),
     "webgpu/compile.test.ts": () => import("../webgpu/compile.test.ts"),

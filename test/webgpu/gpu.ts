@@ -25,6 +25,11 @@ function watched(gpu: GPU): object {
   };
 }
 
+/** The device that was started last, to do things with it behind the library's back. */
+export function currentDevice(): GPUDevice {
+  return device!;
+}
+
 /** The GPU goes away, as when its driver is restarted. */
 export function loseDevice(): void {
   device!.destroy();

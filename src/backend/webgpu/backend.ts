@@ -22,6 +22,8 @@ import { GpuProgram } from "./program.ts";
 import { Queue } from "./queue.ts";
 
 const dtypes: readonly DType[] = ["float32", "int32", "bool"];
+/** How long a failed read waits for what the device has to say. */
+const REPORT_MS = 200;
 
 /** @throws BackendError when there is no adapter */
 export async function createGpuBackend(options: GpuOptions = {}): Promise<GpuBackend> {
@@ -50,7 +52,10 @@ export class GpuBackend implements Backend {
     this.adapter = adapter;
     this.#gpu = gpu;
     this.#precision = precision;
-    this.#pool = new Pool(gpu);
+    const report = (error: GPUError): void => {
+      this.#trouble ??= this.#explain(error);
+    };
+    this.#pool = new Pool(gpu, report);
     this.#queue = new Queue(gpu);
     this.#fault = this.#pool.alloc(4 * FAULT_WORDS);
     this.#pipelines = new Pipelines(gpu, this.#queue.parameters);
@@ -63,9 +68,7 @@ export class GpuBackend implements Backend {
       this.#fault,
     );
     this.#host = this.#programHost();
-    gpu.onuncapturederror = ({ error }) => {
-      this.#trouble ??= this.#explain(error);
-    };
+    gpu.onuncapturederror = ({ error }) => report(error);
     void gpu.lost.then(({ reason, message }) => {
       this.#lost ??=
         `webgpu: the device was lost (${reason === "destroyed" ? "destroyed" : message || "for an unknown reason"}); ` +
@@ -157,11 +160,18 @@ export class GpuBackend implements Backend {
     try {
       read = await this.#queue.read(windows);
     } catch (cause) {
-      await Promise.resolve(); // the device's own report comes first
+      // If the device is gone, its own report says why; some hosts have it later.
+      const { lost } = this.#gpu;
+      await Promise.race([lost, new Promise((resolve) => setTimeout(resolve, REPORT_MS))]);
       this.#check("read");
       throw new BackendError(`webgpu: read: ${String(cause)}`, { cause });
     }
-    if (this.#pool.trim()) this.#pipelines.forgetGroups();
+    await this.#pool.settled();
+    if (this.#pool.excessive) {
+      this.#queue.submit(); // what was recorded meanwhile
+      this.#pool.trim();
+      this.#pipelines.forgetGroups();
+    }
     this.#check("read");
     if (read.length > 1) {
       const error = this.#faults.explain(new Int32Array(read[1]));
@@ -203,8 +213,8 @@ export class GpuBackend implements Backend {
   }
 
   #explain(error: GPUError): Error {
-    const { bytesInUse, reservedBytes } = this.#pool.stats();
     if (error.constructor.name === "GPUOutOfMemoryError") {
+      const { bytesInUse, reservedBytes } = this.#pool.stats();
       return new OutOfMemoryError(
         `webgpu: the GPU has no more memory: ${bytesInUse} bytes are in use, ${reservedBytes} reserved; ` +
           "use smaller batches, or release tensors by scopes or dispose(). What ran since has no result",

@@ -48,9 +48,18 @@ export class Pool {
   #reserved = 0;
   #bytesInUse = 0;
   #buffersInUse = 0;
+  readonly #report: (error: GPUError) => void;
+  /** Buffers in use that there was no memory for. */
+  readonly #missing = new Set<number>();
+  /** Not to be handed out again, and not destroyed yet. */
+  readonly #dying: GPUBuffer[] = [];
+  /** Resolves when it is known of all buffers made so far whether there was memory for them. */
+  #settled: Promise<void> = Promise.resolve();
 
-  constructor(device: GPUDevice) {
+  /** `report` is told when there is no memory for a buffer that was handed out. */
+  constructor(device: GPUDevice, report: (error: GPUError) => void) {
     this.#device = device;
+    this.#report = report;
     const { maxStorageBufferBindingSize, maxBufferSize } = device.limits;
     this.#largest = Math.min(maxStorageBufferBindingSize, maxBufferSize);
   }
@@ -74,12 +83,41 @@ export class Pool {
       return allocation;
     }
     this.#reserved += size;
-    const gpu = this.#device.createBuffer({
+    const id = this.#nextId++;
+    return new Allocation(this.#create(size, id), id, byteLength);
+  }
+
+  #create(size: number, id: number): GPUBuffer {
+    const device = this.#device;
+    device.pushErrorScope("out-of-memory");
+    const gpu = device.createBuffer({
       size,
       // Parameters of programs lie in such buffers too.
       usage: usage.storage | usage.uniform | usage.copySource | usage.copyTarget,
     });
-    return new Allocation(gpu, this.#nextId++, byteLength);
+    const before = this.#settled;
+    this.#settled = device.popErrorScope().then(
+      (error) => {
+        if (error !== null) this.#refuse(id, error);
+        return before;
+      },
+      () => before, // the device is lost
+    );
+    return gpu;
+  }
+
+  /** Without memory for a buffer: it is not handed out again, and all that nobody uses goes back to the system. */
+  #refuse(id: number, error: GPUError): void {
+    this.#missing.add(id);
+    for (const [size, list] of this.#free) {
+      for (const pooled of list.splice(0)) {
+        this.#missing.delete(pooled.id);
+        this.#dying.push(pooled.gpu);
+        this.#freeBytes -= size;
+        this.#reserved -= size;
+      }
+    }
+    this.#report(error);
   }
 
   free(allocation: Allocation): void {
@@ -89,15 +127,30 @@ export class Pool {
     this.#bytesInUse -= allocation.byteLength;
     this.#buffersInUse--;
     const { size } = gpu;
+    if (this.#missing.delete(id)) {
+      this.#reserved -= size;
+      this.#dying.push(gpu);
+      return;
+    }
     let list = this.#free.get(size);
     if (list === undefined) this.#free.set(size, (list = []));
     list.push({ gpu, id, usedIn });
     this.#freeBytes += size;
   }
 
-  /** Gives free buffers back while there are too many. Call it when nothing is being recorded. */
-  trim(keep: number = KEEP): boolean {
-    if (this.#freeBytes <= keep) return false;
+  /** Waits until it is known of all buffers made so far whether there was memory for them. */
+  settled(): Promise<void> {
+    return this.#settled;
+  }
+
+  /** Has `trim` anything to do? */
+  get excessive(): boolean {
+    return this.#dying.length > 0 || this.#freeBytes > KEEP;
+  }
+
+  /** Gives missing buffers back, and free ones while there are too many. Call it when nothing is being recorded. */
+  trim(keep: number = KEEP): void {
+    for (const gpu of this.#dying.splice(0)) gpu.destroy();
     const sizes = [...this.#free.keys()].sort((a, b) => b - a);
     for (const size of sizes) {
       const list = this.#free.get(size)!;
@@ -107,7 +160,6 @@ export class Pool {
         this.#reserved -= size;
       }
     }
-    return true;
   }
 
   stats(): PoolStats {

@@ -81,12 +81,16 @@ export function winogradGradInput(
   return true;
 }
 
-/** dw. `operands`: plan, addresses of x and dy. */
-export function winogradGradWeight(rt: Runtime, operands: readonly number[], dw: View): void {
-  const [plan] = operands;
+export function winogradGradWeight(
+  rt: Runtime,
+  plan: number,
+  [x, dy]: readonly View[],
+  dw: View,
+): void {
   const jobs = rt.call("conv2d_winograd_grad_weight_jobs", plan);
   const sums = rt.scratch(jobs * rt.call("conv2d_winograd_grad_weight_bytes", plan));
-  rt.parallel("conv2d_winograd_grad_weight_f32", jobs, 1, [...operands, sums]);
+  const args = [plan, rt.dense(x), rt.dense(dy), sums];
+  rt.parallel("conv2d_winograd_grad_weight_f32", jobs, 1, args);
   const [all, channels] = dw.shape;
   const grain = Math.ceil(FILTER_JOB / (channels * 36));
   const sumArgs = [plan, sums, rt.pointer(dw)];
