@@ -57,6 +57,7 @@ export function reshapedStrides(from: Shape, strides: Strides, to: Shape): numbe
 }
 
 export function sameShape(a: Shape, b: Shape): boolean {
+  if (a === b) return true;
   if (a.length !== b.length) return false;
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
   return true;

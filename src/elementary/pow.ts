@@ -55,27 +55,40 @@ function positive(x: number, y: number): number {
   return scale(expPart[0] + expPart[1], k);
 }
 
-/** x^n, or its inverse, n ≥ 2; 0 where splitting would fail, near the ends of the range. */
+/** x^1, x^2, x^4, … of one x, in two parts: an optimizer asks for β^t with the same β at every step. */
+const squares = new Float64Array(21);
+const squaresLow = new Float64Array(21);
+/** How many of them are there. */
+let known = 0;
+
+/** x^n, or its inverse, 2 ≤ n ≤ 2^20; 0 where splitting would fail, near the ends of the range. */
 function whole(x: number, n: number, inverse: boolean): number {
+  if (!(x > 1e-280 && x < 1e280)) return 0;
+  if (x !== squares[0]) known = 1;
+  squares[0] = x;
   let high = 1;
   let low = 0;
-  let square = x;
-  let squareLow = 0;
-  if (!(x > 1e-280 && x < 1e280)) return 0;
-  for (let rest = n; ;) {
-    if ((rest & 1) === 1) {
-      const product = high * square;
-      if (!(product > 1e-280 && product < 1e280)) return 0;
-      const error = productError(high, square, product) + (high * squareLow + low * square);
-      high = product + error;
-      low = product - high + error;
-    }
-    rest >>= 1;
-    if (rest === 0) return inverse ? quotient(1, 0, high, low) : high + low;
-    const product = square * square;
+  for (let i = 0, rest = n; ; i++, rest >>= 1) {
+    if (i === known && !addSquare(i)) return 0;
+    if ((rest & 1) === 0) continue;
+    const square = squares[i];
+    const product = high * square;
     if (!(product > 1e-280 && product < 1e280)) return 0;
-    const error = productError(square, square, product) + 2 * square * squareLow;
-    square = product + error;
-    squareLow = product - square + error;
+    const error = productError(high, square, product) + (high * squaresLow[i] + low * square);
+    high = product + error;
+    low = product - high + error;
+    if (rest === 1) return inverse ? quotient(1, 0, high, low) : high + low;
   }
+}
+
+/** Squares the one before; false where that would fail. */
+function addSquare(i: number): boolean {
+  const square = squares[i - 1];
+  const product = square * square;
+  if (!(product > 1e-280 && product < 1e280)) return false;
+  const error = productError(square, square, product) + 2 * square * squaresLow[i - 1];
+  squares[i] = product + error;
+  squaresLow[i] = product - squares[i] + error;
+  known = i + 1;
+  return true;
 }
