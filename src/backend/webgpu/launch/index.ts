@@ -16,7 +16,9 @@ import { recurrentLaunchers } from "./recurrent.ts";
 import { recurrentGradLaunchers } from "./recurrent-grad.ts";
 import { argreduce, reduce } from "./reduce.ts";
 import { resample } from "./resample.ts";
+import { addRows, scatterAdd } from "./scatter.ts";
 import { crossEntropy, crossEntropyGrad, softmax, softmaxGrad } from "./softmax.ts";
+import { argsort } from "./sort.ts";
 
 export const launchers: Readonly<Record<string, Launcher>> = {
   map,
@@ -42,6 +44,9 @@ export const launchers: Readonly<Record<string, Launcher>> = {
   norm,
   polyakSums,
   ...attentionLaunchers,
+  addRows,
+  scatterAdd,
+  argsort,
   ...batchNormLaunchers,
   ...matmulLaunchers,
   ...convLaunchers,
