@@ -18,7 +18,8 @@ const TABLE: usize = 256;
 /** Kernel elements that the tables have room for. */
 export const MOST_TAPS: i32 = 4096;
 const PLANES: usize = TABLE + <usize>MOST_TAPS * 24 + 64;
-const MOST: f64 = 262144;
+/** Numbers that planes have room for. */
+export const MOST: i32 = 262144;
 
 /** The copied planes: row b, column j is (b · strideY + remainder − padY, …) of the source, or 0. */
 @unmanaged
@@ -86,7 +87,7 @@ export class Band {
     const planes = <f64>this.count * this.phasesY * this.phasesX;
     const pitch = <f64>this.columns + this.reachX;
     const least = planes * (pitch * (1 + <f64>this.reachY) + BLOCK) + results * (pitch + BLOCK);
-    if (least > MOST || taps > MOST_TAPS) return false;
+    if (least > <f64>MOST || taps > MOST_TAPS) return false;
     this.pitch = this.columns + this.reachX;
     const beyond = <i32>planes * this.pitch * this.reachY;
     const perRow = max(1, (<i32>planes + results) * this.pitch);

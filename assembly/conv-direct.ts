@@ -20,11 +20,11 @@ const DOTS: i32 = 9;
 /** May the three kernels below be called? 0 where a row and its padding alone are too large. */
 export function conv2d_direct_fits(p: usize): i32 {
   const plan = Plan.at(p);
-  return i32(forward_band(plan, plan.channels) && adjoint_band(plan));
+  return i32(forward_band(plan, plan.channels, 1) && adjoint_band(plan));
 }
 
-/** The band for planes of x. */
-function forward_band(plan: Plan, planes: i32): bool {
+/** The band for `planes` of x at a time, and `results` planes beside them; false where it has no room. */
+export function forward_band(plan: Plan, planes: i32, results: i32): bool {
   const band = Band.mine;
   const farY = (plan.kernelHeight - 1) * plan.dilationY;
   const farX = (plan.kernelWidth - 1) * plan.dilationX;
@@ -41,7 +41,7 @@ function forward_band(plan: Plan, planes: i32): bool {
   band.columns = plan.outWidth;
   band.reachY = farY / plan.strideY;
   band.reachX = farX / plan.strideX;
-  return band.cut(1, plan.taps);
+  return band.cut(results, plan.taps);
 }
 
 /**
@@ -59,7 +59,7 @@ export function conv2d_direct_f32(
 ): void {
   const plan = Plan.at(p);
   const band = Band.mine;
-  forward_band(plan, plan.channels);
+  forward_band(plan, plan.channels, 1);
   const all = plan.groups * plan.filters;
   const table = Band.table;
   const tableEnd = table + ((<usize>plan.taps) << 3);
@@ -82,7 +82,13 @@ export function conv2d_direct_f32(
 }
 
 /** Where each kernel element meets the first result in the copied planes; written `step` bytes apart. */
-function forward_places(plan: Plan, band: Band, channels: i32, to: usize, step: usize): void {
+export function forward_places(
+  plan: Plan,
+  band: Band,
+  channels: i32,
+  to: usize,
+  step: usize,
+): void {
   const plane = band.size * (band.phasesY * band.phasesX);
   for (let c = 0; c < channels; c++) {
     for (let r = 0; r < plan.kernelHeight; r++) {
@@ -262,7 +268,7 @@ export function conv2d_direct_grad_weight_f32(
 ): void {
   const plan = Plan.at(p);
   const band = Band.mine;
-  forward_band(plan, 1);
+  forward_band(plan, 1, 1);
   const all = plan.groups * plan.filters;
   const area = plan.kernelHeight * plan.kernelWidth;
   const planeBytes = (<usize>plan.pixels) << 2;

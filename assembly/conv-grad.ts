@@ -347,7 +347,7 @@ function gather4(a0: usize, a1: usize, a2: usize, a3: usize, steps: i32, to: usi
   }
 }
 
-/** dw[i] = Σ parts[j][i] in order, for elements [begin, end) of `size`. */
+/** dw[i] = Σ parts[j][i] in order, for elements [begin, end); parts are `size` elements apart. */
 export function conv2d_grad_weight_sum_f32(
   parts: usize,
   count: i32,

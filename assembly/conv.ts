@@ -16,6 +16,8 @@ import { multiply, ZEROS } from "./tile";
 export { conv2d_pack_f32, conv2d_plan } from "./conv-plan";
 export * from "./conv-direct";
 export * from "./conv-grad";
+export * from "./conv-thin";
+export * from "./conv-thin-grad";
 
 /** Jobs of conv2d_f32. */
 export function conv2d_jobs(p: usize): i32 {

@@ -1,14 +1,15 @@
 /** Transposed convolution: the adjoint of conv2d, run by the kernels of its gradients. */
+import { gradientOf } from "../autograd.ts";
 import { ShapeError, ValueError } from "../errors.ts";
 import type { Op } from "../op.ts";
-import { defineOp, run } from "../op.ts";
+import { defineOp, run, runInPlace } from "../op.ts";
 import { formatShape, sameShape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { checkDType } from "../tensor.ts";
 import { add } from "./arithmetic.ts";
 import { reshape } from "./broadcast.ts";
 import type { ConvAttrs, ConvOptions, Pair } from "./conv.ts";
-import { conv2dOp, gradInputOp, gradWeightOp, pairOf, wholeOf } from "./conv.ts";
+import { conv2dOp, gradInputOp, gradWeightKernel, pairOf, wholeOf } from "./conv.ts";
 import { withBatch } from "./conv-padding.ts";
 import { squeeze, unsqueeze } from "./movement.ts";
 
@@ -30,10 +31,12 @@ const convTranspose2dOp: Op<TransposeAttrs> = defineOp<TransposeAttrs>({
   saves: [0, 1],
   vjp: (dy, context, attrs) => {
     const [x, w] = context.saved;
-    return [
-      context.needs(0) ? run(transposeGradOp, [dy, w], { ...attrs, xShape: x.shape }) : null,
-      context.needs(1) ? run(gradWeightOp, [dy, x], { ...attrs, wShape: w.shape }) : null,
-    ];
+    const dx = context.needs(0)
+      ? run(transposeGradOp, [dy, w], { ...attrs, xShape: x.shape })
+      : null;
+    const dw = context.needs(1) ? gradientOf(context, 1) : null;
+    if (dw !== null) runInPlace(gradWeightKernel, [dy, x], [dw], attrs);
+    return [dx, dw];
   },
 });
 

@@ -1,9 +1,11 @@
 /** Two-dimensional convolution (cross-correlation, as PyTorch) with its two gradients. */
-import type { NdArray, TypedArray } from "../backend/backend.ts";
+import { gradientOf } from "../autograd.ts";
+import type { Kernel, NdArray, TypedArray } from "../backend/backend.ts";
 import { ShapeError, ValueError } from "../errors.ts";
 import type { Op } from "../op.ts";
-import { defineOp, run } from "../op.ts";
+import { defineOp, run, runInPlace } from "../op.ts";
 import { formatShape, sameShape } from "../shape.ts";
+import type { VjpContext } from "../tape.ts";
 import type { Tensor } from "../tensor.ts";
 import { checkDType } from "../tensor.ts";
 import { sum } from "./broadcast.ts";
@@ -165,16 +167,33 @@ export const conv2dOp: Op<ConvAttrs> = defineOp<ConvAttrs>({
   saves: [0, 1],
   vjp: (dy, context, attrs) => {
     const [x, w] = context.saved;
-    return [
-      context.needs(0) ? run(gradInputOp, [dy, w], { ...attrs, xShape: x.shape }) : null,
-      context.needs(1) ? run(gradWeightOp, [x, dy], { ...attrs, wShape: w.shape }) : null,
-      context.inputs.length > 2 && context.needs(2) ? sum(dy, [0, 2, 3]) : null,
-    ];
+    const dx = context.needs(0) ? run(gradInputOp, [dy, w], { ...attrs, xShape: x.shape }) : null;
+    return [dx, ...parameterGradients([x, dy], context, attrs)];
   },
 });
 
-/** The same and an activation. */
-const activatedOp = withEpilogue(conv2dOp);
+/** The same and an activation. Where x needs no gradient, relu's is part of the parameters'. */
+const activatedOp = withEpilogue(conv2dOp, (dy, y, context, attrs) => {
+  if (attrs.activation !== "relu" || context.needs(0) || !context.needs(1)) return null;
+  return [null, ...parameterGradients([context.saved[0], dy, y], context, attrs)];
+});
+
+/** Those of weight and bias, as far as they are needed, from what gradWeightKernel takes. */
+function parameterGradients(
+  inputs: readonly Tensor[],
+  context: VjpContext,
+  attrs: ConvAttrs,
+): (Tensor | null)[] {
+  const dw = context.needs(1) ? gradientOf(context, 1) : null;
+  if (context.inputs.length < 3 || !context.needs(2)) {
+    if (dw !== null) runInPlace(gradWeightKernel, inputs, [dw], attrs);
+    return [dw];
+  }
+  if (dw === null) return [null, sum(inputs[1], [0, 2, 3])];
+  const dbias = gradientOf(context, 2);
+  runInPlace(gradWeightKernel, inputs, [dw, dbias], attrs);
+  return [dw, dbias];
+}
 
 export const gradInputOp: Op<ConvAttrs & { xShape: readonly number[] }> = defineOp<
   ConvAttrs & { xShape: readonly number[] }
@@ -193,22 +212,33 @@ export const gradInputOp: Op<ConvAttrs & { xShape: readonly number[] }> = define
   shape: (_inputs, { xShape }) => xShape,
 });
 
-export const gradWeightOp: Op<ConvAttrs & { wShape: readonly number[] }> = defineOp<
-  ConvAttrs & { wShape: readonly number[] }
->({
+/**
+ * x, dy, y? → dweight, and dbias if there is a second output. With a y, the convolution's result after a relu,
+ * dy is that before the relu's gradient: it counts where y is not ≤ 0.
+ */
+export const gradWeightKernel: Kernel = {
   name: "conv2dGradWeight",
   kind: "conv2dGradWeight",
   wasm: "conv2d_grad_weight",
-  reference: ([x, dy]: readonly NdArray[], [dw]: readonly NdArray[], attrs: ConvAttrs) => {
-    const [xs, dys, dws] = [x.data, dy.data, dw.data];
+  reference: (
+    [x, dy, y]: readonly NdArray[],
+    [dw, dbias]: readonly NdArray[],
+    attrs: ConvAttrs,
+  ) => {
+    const [xs, dws] = [x.data, dw.data];
+    const dys = y === undefined ? dy.data : dy.data.map((v, i) => (y.data[i] <= 0 ? 0 : v));
     dws.fill(0);
     const step = attrs.stride[1];
     eachRow({ x: x.shape, w: dw.shape, y: dy.shape, ...attrs }, (xi, wi, yi, count) => {
       dws[wi] += dotRow(xs, xi, step, dys, yi, count);
     });
+    if (dbias === undefined) return;
+    dbias.data.fill(0);
+    const plane = dy.shape[2] * dy.shape[3];
+    const channels = dy.shape[1];
+    for (let i = 0; i < dys.length; i++) dbias.data[Math.floor(i / plane) % channels] += dys[i];
   },
-  shape: (_inputs, { wShape }) => wShape,
-});
+};
 
 /** Checks inputs with a number of axes (columns alone, or rows and columns), one batch or a single example. */
 function checkRanks(op: string, axes: number, x: Tensor, weight: Tensor): void {

@@ -3,6 +3,7 @@ import type { NdArray } from "../backend/backend.ts";
 import { ValueError } from "../errors.ts";
 import type { Op } from "../op.ts";
 import { defineOp } from "../op.ts";
+import type { VjpContext } from "../tape.ts";
 import type { Tensor } from "../tensor.ts";
 import { leakyReluOp, reluOp, sigmoidOp, tanhOp } from "./activation.ts";
 
@@ -55,8 +56,16 @@ function through(dy: Tensor, y: Tensor, attrs: EpilogueAttrs): Tensor {
   return records[attrs.activation].vjp!(dy, context, attrs)[0]!;
 }
 
-/** The record of `op` followed by an activation; of the same kind. */
-export function withEpilogue<A>(op: Op<A>): Op<A & EpilogueAttrs> {
+/** The gradients from that after the activation and its result; null where they take the one before it. */
+type FoldedVjp<A> = (
+  dy: Tensor,
+  y: Tensor,
+  context: VjpContext,
+  attrs: A & EpilogueAttrs,
+) => (Tensor | null)[] | null;
+
+/** The record of `op` followed by an activation; of the same kind. `folded` is asked for the gradients first. */
+export function withEpilogue<A>(op: Op<A>, folded?: FoldedVjp<A>): Op<A & EpilogueAttrs> {
   const saves = op.saves!;
   return defineOp<A & EpilogueAttrs>({
     ...op,
@@ -77,8 +86,8 @@ export function withEpilogue<A>(op: Op<A>): Op<A & EpilogueAttrs> {
     },
     saves: [...saves, "y"],
     vjp: (dy, context, attrs) => {
-      const before = through(dy, context.saved[saves.length], attrs);
-      return op.vjp!(before, context, attrs);
+      const y = context.saved[saves.length];
+      return folded?.(dy, y, context, attrs) ?? op.vjp!(through(dy, y, attrs), context, attrs);
     },
   });
 }

@@ -79,10 +79,22 @@ export class TestRuntime implements Runtime {
     shape: readonly number[],
     attrs = {},
   ): Float32Array {
-    const y = this.result(shape);
-    launcher(this, testKernel, inputs, [y], attrs);
-    this.checkBorder(y);
-    return this.read(y);
+    return this.launchAll(launcher, inputs, [shape], attrs)[0];
+  }
+
+  /** The same with several results. */
+  launchAll(
+    launcher: Launcher,
+    inputs: readonly View[],
+    shapes: readonly (readonly number[])[],
+    attrs = {},
+  ): Float32Array[] {
+    const results = shapes.map((shape) => this.result(shape));
+    launcher(this, testKernel, inputs, results, attrs);
+    return results.map((result) => {
+      this.checkBorder(result);
+      return this.read(result);
+    });
   }
 
   pointer(view: View): number {

@@ -331,6 +331,12 @@ const products: readonly Subject[] = [
   ),
   product(
     "conv2d",
+    (x, w, b) => rl.conv2d(x, w, b, { padding: 1 }),
+    [[8, 1, 28, 28], [16, 1, 3, 3], [16]],
+    { call: "one channel", ...ulp("conv2d", 18) },
+  ),
+  product(
+    "conv2d",
     (x, w) => rl.conv2d(x, w, null, { groups: 16 }),
     [
       [2, 16, 14, 14],

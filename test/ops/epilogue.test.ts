@@ -16,22 +16,23 @@ const apart: Record<FusedActivation, (x: Tensor) => Tensor> = {
 };
 const activations = Object.keys(apart) as FusedActivation[];
 
-/** The result and all gradients of f on drawn inputs. */
+/** The result and the gradients of f on drawn inputs, those from `from` on. */
 function play(
   f: (...inputs: Tensor[]) => Tensor,
   shapes: readonly (readonly number[])[],
   device: DeviceName,
+  from: number,
 ): ArrayLike<number>[] {
   return scope(() => {
     const generator = new rl.Generator(1);
-    const inputs = shapes.map((shape) => {
+    const inputs = shapes.map((shape, i) => {
       const x = rl.randn(shape, { generator, device });
-      x.requiresGrad = true;
+      x.requiresGrad = i >= from;
       return x;
     });
     const y = f(...inputs);
     y.backward(rl.randn(y.shape, { generator, device }));
-    return [y, ...inputs.map((x) => x.grad!)].map((x) => x.dataSync());
+    return [y, ...inputs.slice(from).map((x) => x.grad!)].map((x) => x.dataSync());
   });
 }
 
@@ -40,10 +41,11 @@ function same(
   fused: (...inputs: Tensor[]) => Tensor,
   unfused: (...inputs: Tensor[]) => Tensor,
   shapes: readonly (readonly number[])[],
+  from = 0,
 ): void {
   for (const device of ["cpu", "reference"] as const) {
-    const expected = play(unfused, shapes, device);
-    play(fused, shapes, device).forEach((found, i) => {
+    const expected = play(unfused, shapes, device, from);
+    play(fused, shapes, device, from).forEach((found, i) => {
       assert.equal(found, expected[i], `${what} ${JSON.stringify(shapes)}, ${device}: ${i}`);
     });
   }
@@ -77,14 +79,19 @@ epilogue("convolutions: bit for bit, forward and backward", () => {
       [[[2, 3, 9, 8], [6, 3, 3, 3], [6]], { padding: 1 }],
       [[[2, 4, 9, 8], [4, 1, 3, 3], [4]], { groups: 4 }], // sums, not products
       [[[2, 4, 19, 18], [6, 2, 5, 3], [6]], { groups: 2, stride: 2 }],
+      [[[2, 5, 9, 8], [6, 5, 3, 3], [6]], { padding: 1 }], // a product
       [[[3, 16, 16, 16], [20, 16, 3, 3], [20]], { padding: 1 }], // Winograd
     ] as const) {
-      same(
-        `conv2d, ${activation}`,
-        (x, w, b) => rl.conv2d(x, w, b, { ...options, activation, negativeSlope: slope }),
-        (x, w, b) => apart[activation](rl.conv2d(x, w, b, options)),
-        shapes,
-      );
+      // Where x needs no gradient, that of relu is part of the parameters'.
+      for (const from of [0, 1]) {
+        same(
+          `conv2d, ${activation}, gradients from input ${from} on`,
+          (x, w, b) => rl.conv2d(x, w, b, { ...options, activation, negativeSlope: slope }),
+          (x, w, b) => apart[activation](rl.conv2d(x, w, b, options)),
+          shapes,
+          from,
+        );
+      }
     }
   }
 });

@@ -138,7 +138,6 @@ export const withoutGradient: Readonly<Record<string, string>> = {
     "softmaxGrad",
     "logSoftmaxGrad",
     "conv2dGradInput",
-    "conv2dGradWeight",
     "convTranspose2dGrad",
     "crossEntropyGrad",
     "mseGrad",

@@ -5,7 +5,9 @@ import type { Runtime } from "../runtime.ts";
 /** Elements a thread takes at a time. */
 const GRAIN = 16384;
 
-const codes: Readonly<Record<string, number>> = { relu: 1, leakyRelu: 2, sigmoid: 3, tanh: 4 };
+/** relu's number. */
+export const RELU = 1;
+const codes: Readonly<Record<string, number>> = { relu: RELU, leakyRelu: 2, sigmoid: 3, tanh: 4 };
 
 /** The activation that a record asks for, as kernels take it: its number and slope; null for none. */
 export function epilogueOf(attrs: Attrs): readonly number[] | null {

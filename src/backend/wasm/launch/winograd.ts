@@ -81,16 +81,12 @@ export function winogradGradInput(
   return true;
 }
 
-export function winogradGradWeight(
-  rt: Runtime,
-  plan: number,
-  [x, dy]: readonly View[],
-  dw: View,
-): void {
+/** dw. `operands`: plan, addresses of x and dy. */
+export function winogradGradWeight(rt: Runtime, operands: readonly number[], dw: View): void {
+  const [plan] = operands;
   const jobs = rt.call("conv2d_winograd_grad_weight_jobs", plan);
   const sums = rt.scratch(jobs * rt.call("conv2d_winograd_grad_weight_bytes", plan));
-  const args = [plan, rt.dense(x), rt.dense(dy), sums];
-  rt.parallel("conv2d_winograd_grad_weight_f32", jobs, 1, args);
+  rt.parallel("conv2d_winograd_grad_weight_f32", jobs, 1, [...operands, sums]);
   const [all, channels] = dw.shape;
   const grain = Math.ceil(FILTER_JOB / (channels * 36));
   const sumArgs = [plan, sums, rt.pointer(dw)];

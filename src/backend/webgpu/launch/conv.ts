@@ -1,9 +1,11 @@
 /** Kinds `conv2d`, `conv2dGradInput` and `conv2dGradWeight`: products whose operands are never written out. */
-import type { Attrs, View } from "../../backend.ts";
+import type { Attrs, Kernel, View } from "../../backend.ts";
 import type { Launcher } from "../runtime.ts";
+import { zip } from "./elementwise.ts";
 import { fillWith } from "./movement.ts";
 import type { Operand } from "./product.ts";
 import { activationOf, elementOf, multiply, wideOf } from "./product.ts";
+import { reduce, sum } from "./reduce.ts";
 import { isSmall } from "./tiles.ts";
 
 type Pair = readonly [number, number];
@@ -225,9 +227,24 @@ const conv2dGradInput: Launcher = (rt, _kernel, inputs, [dx], attrs) => {
   });
 };
 
-/** [filters, images · plane] · [images · plane, channels · taps] for each group */
-const conv2dGradWeight: Launcher = (rt, _kernel, inputs, [dweight], attrs) => {
-  const [x, dy] = inputs.map((view) => rt.dense(view));
+/** relu's gradient of y, dy: as its own record has it. */
+const reluGrad: Kernel = {
+  name: "reluGrad",
+  kind: "zip",
+  wasm: "relu_grad",
+  reference: () => 0,
+  wgsl: "select(b, 0.0, !is_nan(a) && a <= 0.0)",
+};
+
+/** [filters, images · plane] · [images · plane, channels · taps] for each group, and dy summed where asked for */
+const conv2dGradWeight: Launcher = (rt, _kernel, inputs, [dweight, dbias], attrs) => {
+  const [x, after, y] = inputs.map((view) => rt.dense(view));
+  let dy = after;
+  if (y !== undefined && dy.size > 0) {
+    dy = { ...rt.scratch(dy.size, "float32"), shape: dy.shape, strides: dy.strides };
+    zip(rt, reluGrad, [y, after], [dy], attrs);
+  }
+  if (dbias !== undefined) reduce(rt, sum, [dy], [dbias], { dims: [0, 2, 3] });
   const geometry = geometryOf(x, dweight, dy, attrs);
   const { u32, groups, channels, filters, taps, plane, images, pointwise } = geometry;
   const a = planesOperand("dy", dy, geometry, ["o", "filters"], "row", "k");
