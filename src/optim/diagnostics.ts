@@ -6,10 +6,11 @@ import { pow } from "../elementary/index.ts";
 import { runScoped } from "../scope.ts";
 import { withRecording } from "../tape.ts";
 import type { Tensor } from "../tensor.ts";
+import { checkSyncReads } from "../tensor.ts";
 import { gradientRuns } from "./gradient-runs.ts";
 import type { BaseOptions } from "./base/base-optimizer.ts";
 import type { FlatGroup } from "./flat.ts";
-import { combineNorms, normOf } from "./norm.ts";
+import { combineNorms, normAsync, normOf } from "./norm.ts";
 import type { Optimizer } from "./optimizer.ts";
 import type { AdamCScheduleFreePlusPaperOptions } from "./schedule-free/adamc.ts";
 import { annealedBeta } from "./schedule-free/coefficients.ts";
@@ -52,20 +53,78 @@ interface Sequences {
   get(name: string): Tensor;
 }
 
+/** Every optimizer of `optim`. */
+type Measurable<O extends object, C extends object> =
+  | Optimizer<O, C>
+  | ScheduleFreeAround<O & BaseOptions, C>;
+
 /**
  * Measures every group of an optimizer, in either mode; nothing changes. Works with all classes;
  * where there is no average, distances are 0 and c is 1.
  */
 export function diagnostics<O extends object, C extends object>(
-  optimizer: Optimizer<O, C> | ScheduleFreeAround<O & BaseOptions, C>,
+  optimizer: Measurable<O, C>,
 ): GroupDiagnostics[] {
-  const found: GroupDiagnostics[] = [];
+  for (const { params } of optimizer.paramGroups) {
+    checkSyncReads("diagnostics", params[0], "await optim.diagnosticsAsync(optimizer)");
+  }
+  return measureGroups(optimizer, (x, z) => normOf(x, 2, z)).map(({ group, norms }) =>
+    conclude(group, norms),
+  );
+}
+
+/** `diagnostics` on every device, "webgpu" too: of the moment of the call, while training goes on. */
+export async function diagnosticsAsync<O extends object, C extends object>(
+  optimizer: Measurable<O, C>,
+): Promise<GroupDiagnostics[]> {
+  const groups = measureGroups(optimizer, (x, z) => normAsync(x, 2, z)).map(
+    async ({ group, norms, held }) => {
+      const counters = Object.entries(held).map(async ([name, x]) => [name, await x.item()]);
+      const [gradNorm, xz, yx, numbers] = await Promise.all([
+        Promise.all(norms.gradNorm),
+        Promise.all(norms.xz),
+        Promise.all(norms.yx),
+        Promise.all(counters),
+      ]);
+      return conclude(
+        { ...group, ...(Object.fromEntries(numbers) as Partial<Group>) },
+        { ...norms, gradNorm, xz, yx },
+      );
+    },
+  );
+  return Promise.all(groups);
+}
+
+/** Norms of the runs of a group, numbers or promises. */
+interface Norms<T> {
+  readonly gradNorm: readonly T[];
+  /** `factor` times ‖x − z‖. */
+  readonly xz: readonly T[];
+  readonly factor: number;
+  /** ‖y − x‖, where β is not known. */
+  readonly yx: readonly T[];
+}
+
+/** A group as it is now, what was measured of it, and counters that its device keeps. */
+interface Seen<T> {
+  readonly group: Group;
+  readonly norms: Norms<T>;
+  readonly held: Readonly<Record<string, Tensor>>;
+}
+
+function measureGroups<O extends object, C extends object, T>(
+  optimizer: Measurable<O, C>,
+  norm: (x: Tensor, z?: Tensor) => T,
+): Seen<T>[] {
+  const found: Seen<T>[] = [];
   const wrapped = optimizer instanceof ScheduleFreeAround ? optimizer : null;
   const { eachGroup } = wrapped === null ? plain(optimizer as Optimizer<O, C>) : around(wrapped);
   withRecording(false, () =>
     runScoped("diagnostics", () =>
-      eachGroup((group, block, sequences) => {
-        found.push(measure(group, block, sequences));
+      eachGroup((group, block, sequences, held) => {
+        const gradNorm = gradientRuns(group.params).map(({ run }) => norm(run));
+        const norms = { gradNorm, ...distances(group, block, sequences, norm) };
+        found.push({ group: { ...group }, norms, held });
       }),
     ),
   );
@@ -73,7 +132,14 @@ export function diagnostics<O extends object, C extends object>(
 }
 
 interface Visited {
-  eachGroup(visit: (group: Group, block: FlatGroup, sequences: Sequences) => void): void;
+  eachGroup(
+    visit: (
+      group: Group,
+      block: FlatGroup,
+      sequences: Sequences,
+      held: Readonly<Record<string, Tensor>>,
+    ) => void,
+  ): void;
 }
 
 function plain<O extends object, C extends object>(optimizer: Optimizer<O, C>): Visited {
@@ -82,7 +148,8 @@ function plain<O extends object, C extends object>(optimizer: Optimizer<O, C>): 
       optimizer["eachGroup"]((group, block) => {
         const { started } = block;
         const has = (name: string): boolean => block.has(name);
-        visit(group as Group, block, { started, has, get: (name) => block.block(name) });
+        const sequences = { started, has, get: (name: string) => block.block(name) };
+        visit(group as Group, block, sequences, optimizer["deviceCounters"](group));
       }),
   };
 }
@@ -96,23 +163,21 @@ function around<O extends BaseOptions, C extends object>(
       wrapper["eachGroup"](({ lr, d = 1 }, block, side) => {
         const { k, weightSum, lrMax, trainMode, params } = side;
         const scalars = { momentum, r, weightLrPower, k, weightSum, lrMax, trainMode, params };
-        visit({ ...scalars, scheduledLr: k === 0 ? 0 : lr * d }, block, side);
+        visit({ ...scalars, scheduledLr: k === 0 ? 0 : lr * d }, block, side, {});
       }),
   };
 }
 
-function measure(group: Group, block: FlatGroup, sequences: Sequences): GroupDiagnostics {
+function conclude(group: Group, norms: Norms<number>): GroupDiagnostics {
   const known = betaOf(group);
-  const found = distances(group, block, sequences, known);
-  const { distanceXZ, distanceYX } = found;
+  const distanceXZ = combineNorms(norms.xz, 2) / norms.factor;
+  // Optimizers whose β changes by itself store x and y.
+  const distanceYX = known === null ? combineNorms(norms.yx, 2) : (1 - known) * distanceXZ;
   const beta = known ?? (distanceXZ > 0 ? 1 - distanceYX / distanceXZ : 0);
   const c = lastWeight(group);
   const lr = group.scheduledLr ?? group.lr ?? 0;
-  const gradNorm = combineNorms(
-    gradientRuns(group.params).map(({ run }) => normOf(run, 2)),
-    2,
-  );
-  return { lr, effectiveLr: lr * (1 - beta * (1 - c)), c, ...found, gradNorm };
+  const gradNorm = combineNorms(norms.gradNorm, 2);
+  return { lr, effectiveLr: lr * (1 - beta * (1 - c)), c, distanceXZ, distanceYX, gradNorm };
 }
 
 /** The interpolation between z (0) and x (1) of the last step; 0 without, null if no option says it. */
@@ -133,26 +198,23 @@ function lastWeight({ k, weightSum, lrMax, r, weightLrPower, cWarmup }: Group): 
   return weightSum === 0 ? 0 : (pow(k, r ?? 0) * pow(lrMax!, weightLrPower ?? 2)) / weightSum;
 }
 
-function distances(
-  { trainMode }: Group,
+function distances<T>(
+  group: Group,
   block: FlatGroup,
   sequences: Sequences,
-  beta: number | null,
-): Pick<GroupDiagnostics, "distanceXZ" | "distanceYX"> {
-  if (!sequences.has("z")) return { distanceXZ: 0, distanceYX: 0 };
+  norm: (x: Tensor, z: Tensor) => T,
+): Pick<Norms<T>, "xz" | "factor" | "yx"> {
+  if (!sequences.has("z")) return { xz: [], factor: 1, yx: [] };
+  const beta = betaOf(group);
+  const isAtY = group.trainMode === true;
   const runs = block.runs(sequences.started);
-  const between = (a: Tensor, b: Tensor): number =>
-    combineNorms(
-      runs.map((run) => normOf(block.part(a, run), 2, block.part(b, run))),
-      2,
-    );
+  const between = (a: Tensor, b: Tensor): T[] =>
+    runs.map((run) => norm(block.part(a, run), block.part(b, run)));
   const z = sequences.get("z");
   // Where x is not in memory, y − z = β(x − z).
-  const atX = trainMode !== true || beta === 1;
-  const x = atX ? block.values : sequences.has("x") ? sequences.get("x") : null;
-  const distanceXZ = x === null ? between(block.values, z) / beta! : between(x, z);
-  if (beta !== null) return { distanceXZ, distanceYX: (1 - beta) * distanceXZ };
-  // Optimizers whose β changes by itself store x and y.
-  const y = trainMode === true ? block.values : sequences.get("y");
-  return { distanceXZ, distanceYX: between(y, x!) };
+  const x = !isAtY || beta === 1 ? block.values : sequences.has("x") ? sequences.get("x") : null;
+  const xz = between(x ?? block.values, z);
+  const factor = x === null ? beta! : 1;
+  if (beta !== null) return { xz, factor, yx: [] };
+  return { xz, factor, yx: between(isAtY ? block.values : sequences.get("y"), x!) };
 }

@@ -4,7 +4,7 @@ export * from "./base/index.ts";
 export type { Clippable, ClipNormOptions, ClipOptions, ClipReport, Measured } from "./clip.ts";
 export { clipGradNorm, clipGradValue, clipReport } from "./clip.ts";
 export type { GroupDiagnostics } from "./diagnostics.ts";
-export { diagnostics } from "./diagnostics.ts";
+export { diagnostics, diagnosticsAsync } from "./diagnostics.ts";
 export type { GroupOptions, ParamsOrGroups, ParamGroup } from "./optimizer.ts";
 export { Optimizer } from "./optimizer.ts";
 export type { StateDict, StateValue } from "./state-dict.ts";

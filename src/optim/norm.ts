@@ -27,12 +27,20 @@ export const normKernel: Kernel = {
 
 /** ‖x‖_p of a dense tensor; ‖x − z‖₂ where z, as dense and long, is given. */
 export function normOf(x: Tensor, p: number, z?: Tensor): number {
-  if (x.size === 0) return 0;
+  return x.size === 0 ? 0 : measured(x, p, z, (y) => y.itemSync());
+}
+
+/** `normOf` of what the tensors hold now, on every device. */
+export async function normAsync(x: Tensor, p: number, z?: Tensor): Promise<number> {
+  return x.size === 0 ? 0 : measured(x, p, z, (y) => y.item());
+}
+
+function measured<T>(x: Tensor, p: number, z: Tensor | undefined, read: (y: Tensor) => T): T {
   return runScoped("norm", () => {
     const y = empty(x.backend, [], x.dtype, "norm");
     runInPlace(normKernel, z === undefined ? [x] : [x, z], [y], { p });
-    return y.itemSync();
-  });
+    return { value: read(y) };
+  }).value;
 }
 
 /**

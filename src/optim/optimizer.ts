@@ -217,6 +217,11 @@ export abstract class Optimizer<O extends object = object, C extends object = ob
     return {};
   }
 
+  /** Counters of a group that its device keeps, by name; they are NaN in `paramGroups`. */
+  protected deviceCounters(_group: ParamGroup<O, C>): Readonly<Record<string, Tensor>> {
+    return {};
+  }
+
   /** Called for each group when saved state has been put in place; `saved` is the group's entry. */
   protected onLoad(
     _group: ParamGroup<O, C>,

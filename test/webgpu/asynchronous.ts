@@ -377,6 +377,40 @@ const polyak: readonly Case[] = [
   ],
 ];
 
+const measured = [
+  "AdamWScheduleFree",
+  "AdamCScheduleFreePlusPaper",
+  "ScheduleFreeWrapper around AdamW",
+  "ACSA",
+  "SGD",
+];
+
+const diagnosed: readonly Case[] = measured.map((name) => [
+  `diagnosticsAsync of ${name} says what diagnostics says on the CPU`,
+  async () => {
+    const found: number[][] = [];
+    for (const device of ["webgpu", "cpu"] as const) {
+      const run = withDevice(device, () => build(name, 0));
+      withDevice(device, () => train(run, 3));
+      const optimizer = run.optimizer as unknown as optim.AdamWScheduleFree;
+      const pending = optim.diagnosticsAsync(optimizer);
+      withDevice(device, () => train(run, 1)); // does not show
+      found.push((await pending).flatMap((group) => Object.values(group)));
+      if (device === "webgpu") {
+        const use = /^diagnostics: reads values.*use await optim\.diagnosticsAsync\(/;
+        await rejects(() => optim.diagnostics(optimizer), rl.BackendError, use);
+      } else {
+        const later = await optim.diagnosticsAsync(optimizer);
+        assert.equal(optim.diagnostics(optimizer), later);
+      }
+      disposeRun(run);
+    }
+    assert.is(found[0].length, 12);
+    assert.ok(found[0].every(Number.isFinite) && found[0][5] > 0, found[0].join(" "));
+    assertNear(found[0], found[1], 1e-4);
+  },
+]);
+
 const formats: readonly Case[] = [
   [
     "weights are read by stateDictAsync and encodeSafetensorsAsync; the other forms name them",
@@ -458,6 +492,7 @@ export const asynchronousCases: readonly Case[] = [
   ...statistics,
   ...clipping,
   ...polyak,
+  ...diagnosed,
   ...formats,
   ...saved,
 ].map(([name, run]) => [name, inScope(run)] as const);

@@ -291,6 +291,10 @@ export class AdamCScheduleFreePlusPaper extends ScheduleFree<
     return this.isHeld() ? { ...beside, ...this.countersOf(group).save() } : beside;
   }
 
+  protected override deviceCounters(group: AdamCGroup): Readonly<Record<string, Tensor>> {
+    return this.isHeld() ? this.countersOf(group).all() : {};
+  }
+
   protected override onLoad(
     group: AdamCGroup,
     block: FlatGroup,

@@ -59,6 +59,11 @@ export class DeviceCounters {
     runInPlace(copy, [value], [this.get(name)], {});
   }
 
+  /** All of them, by name. */
+  all(): Record<string, Tensor> {
+    return Object.fromEntries(this.tensors);
+  }
+
   /** Copies under the keys of saved groups, in the innermost scope. */
   save(): Record<string, Tensor> {
     const saved: Record<string, Tensor> = {};
