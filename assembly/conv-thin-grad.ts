@@ -32,12 +32,17 @@ function sum_bytes(plan: Plan): usize {
   return filter_bytes(plan) * ((plan.filters + 1) & ~1);
 }
 
-/** May conv2d_thin_grad_weight_f32 be called? 0 where a row of dy is short, or a band and the sums too large. */
+/**
+ * May conv2d_thin_grad_weight_f32 be called? 0 where a row of dy is short, a band and the sums too large, or a band
+ * so short beside the filters that adding its sums to all others would take longer than its products.
+ */
 export function conv2d_thin_grad_weight_fits(p: usize): i32 {
   const plan = Plan.at(p);
   if (plan.outWidth < 4 || plan.taps == 0) return 0;
   const sums = (<f64>plan.taps + 4) * (<f64>plan.filters + 1) * 4;
   if (sums > MOST || !forward_band(plan, plan.channels, FILTERS)) return 0;
+  const band = Band.mine;
+  if (band.rows * band.pitch < 2 * plan.taps) return 0;
   return i32(sums_at() - Band.planes + sum_bytes(plan) <= (<usize>MOST) << 2);
 }
 

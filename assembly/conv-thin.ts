@@ -124,16 +124,19 @@ function correlate_band(
     let row: usize = 0;
     let to = y;
     for (let r = 0; r < n; r++) {
-      // What a tile writes beyond its row is overwritten by the next one, if there is one.
-      const inside = filters == FILTERS && r + 1 < n ? width : width & ~(PIXELS - 1);
+      // What a tile writes beyond its row is overwritten by the next one; in the last, tiles overlap.
+      const last = r + 1 == n;
+      const edge = filters < FILTERS || (last && width < PIXELS);
       for (let c = 0; c < width; c += PIXELS) {
-        const at = row + ((<usize>c) << 2);
-        const result = to + ((<usize>c) << 2);
-        if (filters < FILTERS || c >= inside) {
+        const column = last && !edge ? min(c, width - PIXELS) : c;
+        const at = row + ((<usize>column) << 2);
+        const result = to + ((<usize>column) << 2);
+        if (edge) {
           const columns = min(PIXELS, width - c);
           tile_edge(places, placesEnd, at, panels, result, plane, floor, filters, columns);
-        } else if (width - c > 4) tile8(places, placesEnd, at, panels, result, plane, floor);
-        else tile4(places, placesEnd, at, panels, result, plane, floor);
+        } else if (width - column > 4) {
+          tile8(places, placesEnd, at, panels, result, plane, floor);
+        } else tile4(places, placesEnd, at, panels, result, plane, floor);
       }
       row += pitch;
       to += (<usize>width) << 2;

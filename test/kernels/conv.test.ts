@@ -209,7 +209,7 @@ for (const precision of ["strict", "fast"] as const) {
       const groups = numbers.pick([1, 1, 1, 3]);
       check(seed, {
         n: numbers.between(1, 3),
-        c: groups * numbers.pick([1, 2, 3, 4]),
+        c: groups * numbers.pick([1, 2, 3, 4, 8]),
         h: numbers.between(1, 20),
         w: numbers.between(4, 40),
         o: groups * numbers.between(3, 14),

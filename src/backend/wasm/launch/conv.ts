@@ -14,7 +14,7 @@ const CHUNKS = 4;
 /** Groups of at most so many filters are summed directly: tiles would be nearly empty. */
 const DIRECT_FILTERS = 2;
 /** Groups of at most so many channels read their pixels where they are: packing them would not pay. */
-const THIN_CHANNELS = 4;
+const THIN_CHANNELS = 8;
 /** Elements of dy that a thread takes at a time. */
 const ELEMENTS_JOB = 1 << 14;
 /** Bytes of what conv2d_plan writes. */
