@@ -3,7 +3,7 @@ import type { Attrs, DType, Kernel, View } from "../../backend.ts";
 import { BackendError } from "../../../errors.ts";
 import { broadcastStrides, isContiguous, sameShape, stridesOf } from "../../../shape.ts";
 import { wgslType } from "../pipelines.ts";
-import type { Launcher } from "../runtime.ts";
+import type { Launcher, Runtime } from "../runtime.ts";
 import { placesOf } from "./places.ts";
 
 /** The record's expression for a dtype; an error that names the record where there is none. */
@@ -37,8 +37,63 @@ const isSame = (x: View, y: View): boolean =>
   sameShape(x.shape, y.shape) &&
   isContiguous(x.shape, x.strides);
 
+/** Elements from which four at a time are worth a kernel of their own. */
+const MANY = 2 ** 14;
+
+/** Are these as many dense elements, in whole vec4? */
+const areQuads = (views: readonly View[], { shape, size }: View): boolean =>
+  size >= MANY &&
+  size % 4 === 0 &&
+  views.every(
+    (view) =>
+      view.dtype === "float32" &&
+      view.offset % 4 === 0 &&
+      sameShape(view.shape, shape) &&
+      isContiguous(view.shape, view.strides),
+  );
+
+/** The expression at every element of y and the operands that it names, which are quads; the first may be y. */
+function mapQuads(
+  rt: Runtime,
+  kernel: Kernel,
+  expression: string,
+  operands: Readonly<Record<string, View>>,
+  y: View,
+  attrs: Attrs,
+): void {
+  const names = Object.keys(operands);
+  const inPlace = isSame(operands[names[0]], y);
+  const read = inPlace ? names.slice(1) : names;
+  const array = (name: string): string => (read.includes(name) ? name : "y");
+  const results = ["x", "y", "z", "w"].map(
+    (component) => `each(${names.map((name) => `${name}.${component}`).join(", ")})`,
+  );
+  rt.run({
+    key: `${kernel.name} quads${inPlace ? " in place" : ""}`,
+    reads: Object.fromEntries(read.map((name) => [`${name}_`, operands[name]])),
+    writes: { y_: y },
+    wide: [...read.map((name) => `${name}_`), "y_"],
+    ...parametersOf(kernel, attrs, false),
+    items: y.size / 4,
+    code: () => ({
+      outside: `fn each(${names.map((name) => `${name}: f32`).join(", ")}) -> f32 {
+${parameterLines(kernel).join("\n")}
+  return f32(${expression});
+}`,
+      body: [
+        ...names.map((name) => `  let ${name} = ${array(name)}_[p.${array(name)}__at + i];`),
+        `  y_[p.y__at + i] = vec4f(${results.join(", ")});`,
+      ].join("\n"),
+    }),
+  });
+}
+
 export const map: Launcher = (rt, kernel, [x], [y], attrs) => {
   const expression = expressionOf(kernel, x.dtype);
+  if (areQuads([x, y], y)) {
+    mapQuads(rt, kernel, expression, { x }, y, attrs);
+    return;
+  }
   const inPlace = isSame(x, y);
   const places = placesOf(y.shape, {
     ...(inPlace ? {} : { x_: x.strides }),
@@ -63,6 +118,10 @@ export const map: Launcher = (rt, kernel, [x], [y], attrs) => {
 
 export const zip: Launcher = (rt, kernel, [a, b], [y], attrs) => {
   const expression = expressionOf(kernel, a.dtype);
+  if (areQuads([a, b, y], y)) {
+    mapQuads(rt, kernel, expression, { a, b }, y, attrs);
+    return;
+  }
   const inPlace = isSame(a, y);
   const places = placesOf(y.shape, {
     ...(inPlace ? {} : { a_: broadcastStrides(a.shape, a.strides, y.shape) }),
@@ -108,6 +167,17 @@ export const where: Launcher = (rt, _kernel, [condition, a, b], [y]) => {
 
 /** a += b */
 export const accumulate: Launcher = (rt, _kernel, [b], [a]) => {
+  if (areQuads([a, b], a)) {
+    rt.run({
+      key: "accumulate quads",
+      reads: { b },
+      writes: { a },
+      wide: ["a", "b"],
+      items: a.size / 4,
+      code: () => "  a[p.a_at + i] += b[p.b_at + i];",
+    });
+    return;
+  }
   const places = placesOf(a.shape, {
     a: a.strides,
     b: broadcastStrides(b.shape, b.strides, a.shape),
