@@ -77,16 +77,6 @@ function naive(rt: TestRuntime, a: View, b: View, bias: View | null) {
   return { expected, scale };
 }
 
-/** Notes how work is cut, and does none. */
-class Cuts extends TestRuntime {
-  units = 0;
-  grain = 0;
-
-  override parallel(name: string, total: number, grain: number): void {
-    if (name === "gemm_f32") [this.units, this.grain] = [total, grain];
-  }
-}
-
 for (const precision of ["strict", "fast"] as const) {
   const test = suite(`gemm, ${precision}`);
   const rt = new TestRuntime(precision);
@@ -183,35 +173,6 @@ for (const precision of ["strict", "fast"] as const) {
     run(3, [1, 0], [0, 1], "N", "N");
     run(2, [0, 3, 4], [0, 4, 5], "N", "N");
     run(3, [2, 3, 0], [2, 0, 5], "N", "N");
-  });
-
-  test("is cut so that threads of one speed finish together", () => {
-    const cuts = new Cuts(precision);
-    for (const threads of [2, 4]) {
-      cuts.threads = threads;
-      for (const [m, n, k] of [
-        [128, 128, 128],
-        [256, 256, 256],
-        [384, 384, 384],
-        [1000, 1000, 1000],
-        [64, 784, 128],
-      ]) {
-        cuts.reset();
-        const [a, b] = [new Float32Array(m * k), new Float32Array(k * n)];
-        cuts.launch(matmul, [cuts.array(a, [m, k]), cuts.array(b, [k, n])], [m, n]);
-        const { units, grain } = cuts;
-        const busy = Array.from({ length: threads }, () => 0);
-        for (let begin = 0; begin < units; begin += grain) {
-          const free = busy.indexOf(Math.min(...busy));
-          busy[free] += Math.min(grain, units - begin);
-        }
-        const name = `[${m}, ${k}] @ [${k}, ${n}], ${threads} threads, ${units} units by ${grain}`;
-        assert.ok(
-          Math.max(...busy) <= 1.03 * Math.ceil(units / threads),
-          `${name}: ${busy.join()}`,
-        );
-      }
-    }
   });
 
   test("passes NaN and infinities on to the elements they belong to alone", () => {

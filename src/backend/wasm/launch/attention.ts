@@ -2,9 +2,8 @@
 import type { Attrs, View } from "../../backend.ts";
 import { collapse } from "../../layout.ts";
 import type { Launcher, Runtime } from "../runtime.ts";
+import { JOB } from "./cut.ts";
 
-/** Multiply-adds a thread takes at a time at least: about 5 µs of work. */
-const JOB = 1 << 17;
 /** Chunks per thread: enough to even out a disturbed core. */
 const CHUNKS = 4;
 /** Queries of a panel (assembly/blocks.ts). */

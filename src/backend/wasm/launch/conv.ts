@@ -1,16 +1,13 @@
 /** Launchers of the convolution and its two gradients. */
 import type { Attrs, View } from "../../backend.ts";
 import type { Launcher, Runtime } from "../runtime.ts";
+import { grainOf } from "./cut.ts";
 import { activate, epilogueOf, RELU } from "./epilogue.ts";
 import { fillWith } from "./movement.ts";
 import { isWinograd, winogradForward, winogradGradInput, winogradGradWeight } from "./winograd.ts";
 
-/** Multiply-adds a thread takes at a time at least: about 5 µs of work. */
-const JOB = 1 << 17;
 /** Elements of weights that a thread packs or adds at a time. */
 const WEIGHTS_JOB = 1 << 14;
-/** Chunks per thread: enough to even out a disturbed core. */
-const CHUNKS = 4;
 /** Groups of at most so many filters are summed directly: tiles would be nearly empty. */
 const DIRECT_FILTERS = 2;
 /** Groups of at most so many channels read their pixels where they are: packing them would not pay. */
@@ -58,12 +55,6 @@ function isThin(rt: Runtime, plan: Plan, fits: string): boolean {
   return plan.channels <= THIN_CHANNELS && rt.call(fits, plan.pointer) !== 0;
 }
 
-/** Jobs a thread takes at a time. */
-function grainOf(rt: Runtime, jobs: number, work: number): number {
-  const least = Math.ceil((JOB * jobs) / Math.max(work, 1));
-  return Math.max(least, Math.ceil(jobs / (rt.threads * CHUNKS)));
-}
-
 /** The filters in panels, as they are or transposed. */
 function packWeight(rt: Runtime, plan: Plan, weight: View, transposed: boolean): number {
   const { groups, filters, taps } = plan;
@@ -91,7 +82,8 @@ const conv2d: Launcher = (rt, _kernel, inputs, [y], attrs) => {
     const planes = y.shape[0] * y.shape[1];
     const args = [plan.pointer, rt.dense(x), rt.dense(weight), bias, rt.pointer(y)];
     if (epilogue !== null) args.push(...epilogue);
-    rt.parallel(`conv2d_direct${activated}_f32`, planes, grainOf(rt, planes, plan.work), args);
+    const grain = grainOf(planes, plan.work, rt.threads);
+    rt.parallel(`conv2d_direct${activated}_f32`, planes, grain, args);
     return;
   }
   if (isThin(rt, plan, "conv2d_thin_fits")) {
@@ -108,7 +100,7 @@ const conv2d: Launcher = (rt, _kernel, inputs, [y], attrs) => {
   const jobs = rt.call("conv2d_jobs", plan.pointer);
   const args = [plan.pointer, rt.dense(x), packed, bias, rt.pointer(y)];
   if (epilogue !== null) args.push(...epilogue);
-  rt.parallel(`conv2d${activated}_f32`, jobs, grainOf(rt, jobs, plan.work), args);
+  rt.parallel(`conv2d${activated}_f32`, jobs, grainOf(jobs, plan.work, rt.threads), args);
 };
 
 /** `operands`: addresses of x, weight and bias. */
@@ -122,7 +114,7 @@ function thinForward(
   const jobs = rt.call("conv2d_thin_jobs", plan.pointer);
   const relu = epilogue !== null && epilogue[0] === RELU;
   const args = [plan.pointer, ...operands, rt.pointer(y), relu ? 0 : -Infinity];
-  rt.parallel("conv2d_thin_f32", jobs, grainOf(rt, jobs, plan.work), args);
+  rt.parallel("conv2d_thin_f32", jobs, grainOf(jobs, plan.work, rt.threads), args);
   if (epilogue !== null && !relu) activate(rt, y, epilogue);
 }
 
@@ -134,14 +126,14 @@ const conv2dGradInput: Launcher = (rt, _kernel, [dy, weight], [dx], attrs) => {
   if (isDirect(rt, plan)) {
     const planes = dx.shape[0] * dx.shape[1];
     const args = [plan.pointer, rt.dense(dy), rt.dense(weight), rt.pointer(dx)];
-    const grain = grainOf(rt, planes, plan.work);
+    const grain = grainOf(planes, plan.work, rt.threads);
     rt.parallel("conv2d_direct_grad_input_f32", planes, grain, args);
     return;
   }
   const packed = packWeight(rt, plan, weight, true);
   const jobs = rt.call("conv2d_grad_input_jobs", plan.pointer);
   const args = [plan.pointer, rt.dense(dy), packed, rt.pointer(dx)];
-  rt.parallel("conv2d_grad_input_f32", jobs, grainOf(rt, jobs, plan.work), args);
+  rt.parallel("conv2d_grad_input_f32", jobs, grainOf(jobs, plan.work, rt.threads), args);
 };
 
 /** x, dy, y? → dweight, and dbias if it is asked for; with a y, the result after relu, dy counts where that is not ≤ 0. */
@@ -165,7 +157,7 @@ const conv2dGradWeight: Launcher = (rt, _kernel, [x, dy, y], [dw, dbias], attrs)
   if (winograd) winogradGradWeight(rt, operands, dw);
   else if (direct) {
     const planes = dw.shape[0] * dw.shape[1];
-    const grain = grainOf(rt, planes, plan.work);
+    const grain = grainOf(planes, plan.work, rt.threads);
     rt.parallel("conv2d_direct_grad_weight_f32", planes, grain, [...operands, rt.pointer(dw)]);
   } else generalGradWeight(rt, plan, operands, dw);
 };
@@ -200,7 +192,7 @@ function thinGradWeight(
   const size = dw.size + all;
   const sums = rt.scratch(parts * size * 4);
   const args = [plan.pointer, ...operands, sums];
-  rt.parallel("conv2d_thin_grad_weight_f32", jobs, grainOf(rt, jobs, plan.work), args);
+  rt.parallel("conv2d_thin_grad_weight_f32", jobs, grainOf(jobs, plan.work, rt.threads), args);
   addParts(rt, sums, parts, size, dw);
   if (dbias) addParts(rt, sums + dw.size * 4, parts, size, dbias);
 }
@@ -210,7 +202,7 @@ function generalGradWeight(rt: Runtime, plan: Plan, operands: readonly number[],
   const parts = rt.call("conv2d_grad_weight_parts", plan.pointer);
   const jobs = rt.call("conv2d_grad_weight_jobs", plan.pointer);
   const sums = parts > 1 ? rt.scratch(parts * dw.size * 4) : rt.pointer(dw);
-  const grain = grainOf(rt, jobs, plan.work);
+  const grain = grainOf(jobs, plan.work, rt.threads);
   rt.parallel("conv2d_grad_weight_f32", jobs, grain, [...operands, sums]);
   if (parts > 1) addParts(rt, sums, parts, dw.size, dw);
 }

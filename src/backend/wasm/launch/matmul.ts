@@ -1,19 +1,14 @@
 /** Launchers of kinds `matmul`, `linear` and `linearGrad`: which kernel a product takes, and how it is cut. */
 import type { Attrs, View } from "../../backend.ts";
 import type { Launcher, Runtime } from "../runtime.ts";
+import { grainOf, JOB } from "./cut.ts";
 import { epilogueOf } from "./epilogue.ts";
 import { reduce, sum } from "./reduce.ts";
 
-/** Multiply-adds a thread takes at a time at least: about 5 µs of work. */
-const JOB = 1 << 17;
 /** Multiply-adds from which the operand that all threads read is packed once for all of them. */
 const SHARED_PACKING = 1 << 20;
 /** Elements a thread packs at a time. */
 const PACK_JOB = 1 << 15;
-/** Chunks per thread: enough to even out a disturbed core. */
-const CHUNKS = 4;
-/** How much longer than an even split chunks of that number may take. */
-const UNEVEN = 1.03;
 /** Columns of a tile (assembly/blocks.ts). */
 const COLUMNS = 8;
 
@@ -142,8 +137,7 @@ function single(rt: Runtime, p: Product, a: number, b: number, c: number): void 
   const rows = rt.call("gemm_rows");
   const unit = byColumns ? (dot ? 4 : COLUMNS) : dot ? 2 : rows;
   const units = Math.ceil((byColumns ? n : m) / unit);
-  const least = Math.ceil((JOB * units) / (m * n * Math.max(k, 1)));
-  const grain = grainOf(units, least, rt.threads);
+  const grain = grainOf(units, m * n * k, rt.threads);
   if (dot) {
     const args = [a, aRow, b, bColumn, c, bias, m, n, k, Number(byColumns), ...(epilogue ?? [])];
     const name = epilogue === null ? "gemm_nt_f32" : "gemm_nt_activated_f32";
@@ -165,29 +159,6 @@ function single(rt: Runtime, p: Product, a: number, b: number, c: number): void 
   const operands = [a, aRow, aColumn, b, bRow, bColumn, c, bias, m, n, k];
   const args = [...operands, packedLeft, packedRight, Number(byColumns), ...(epilogue ?? [])];
   rt.parallel(epilogue === null ? "gemm_f32" : "gemm_activated_f32", units, grain, args);
-}
-
-/**
- * How many units a chunk has: at least `least`, and of those about CHUNKS chunks per thread the nearest that
- * lets threads of one speed finish together. 43 units in sixes would be 24 and 19 for two threads.
- */
-function grainOf(units: number, least: number, threads: number): number {
-  const usual = Math.max(least, Math.ceil(units / (threads * CHUNKS)));
-  const even = Math.ceil(units / threads);
-  const lowest = Math.max(least, usual >> 1);
-  for (let step = 0; usual + step < even; step++) {
-    if (longest(units, usual + step, threads) <= UNEVEN * even) return usual + step;
-    const finer = usual - step;
-    if (finer >= lowest && longest(units, finer, threads) <= UNEVEN * even) return finer;
-  }
-  return Math.max(least, even);
-}
-
-/** What the busiest of `threads` gets of units handed out by `grain`. */
-function longest(units: number, grain: number, threads: number): number {
-  const chunks = Math.floor(units / grain);
-  const rounds = Math.floor(chunks / threads) * grain;
-  return rounds + (chunks % threads > 0 ? grain : units % grain);
 }
 
 /** The right matrix B [k, n] in panels, for all products that read it; strides in elements. */

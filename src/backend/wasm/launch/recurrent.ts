@@ -4,12 +4,8 @@
  */
 import type { View } from "../../backend.ts";
 import type { Launcher, Runtime } from "../runtime.ts";
+import { grainOf } from "./cut.ts";
 import { packRight } from "./matmul.ts";
-
-/** Multiply-adds a thread takes at a time at least: about 5 µs of work. */
-const JOB = 1 << 17;
-/** Chunks per thread: enough to even out a disturbed core. */
-const CHUNKS = 4;
 
 /** Runs a kernel over panels of rows; `work`: multiply-adds per row. */
 function overRows(
@@ -21,8 +17,7 @@ function overRows(
 ): void {
   const rows = rt.call("gemm_rows");
   const panels = Math.ceil(batch / rows);
-  const least = Math.ceil(JOB / Math.max(rows * work, 1));
-  rt.parallel(name, panels, Math.max(least, Math.ceil(panels / (rt.threads * CHUNKS))), args);
+  rt.parallel(name, panels, grainOf(panels, panels * rows * work, rt.threads), args);
 }
 
 /** weightᵀ [in, out] of weight [out, in], packed. */
