@@ -418,4 +418,30 @@ test("while operations are observed it is the function itself", () => {
   f.dispose();
 });
 
+test("AdamC steps after the compiled function, and says so inside it", () => {
+  const run = (compiled: boolean): number[] =>
+    scope(() => {
+      const x = rl.nn.parameter(rl.tensor([1, -2, 3]));
+      const adamc = new optim.AdamCScheduleFreePlusPaper([x]);
+      adamc.train();
+      const plain = (): Tensor => {
+        adamc.zeroGrad();
+        const loss = x.square().sum();
+        loss.backward();
+        return loss;
+      };
+      const forward = compiled ? compile(plain) : plain;
+      for (let i = 0; i < 4; i++) scope(() => adamc.step(forward()));
+      const inside = compile(() => adamc.step(plain()));
+      assert.throws(() => inside(), /step: its size follows from the loss.*step\(loss\) after it/);
+      const values = Array.from(x.dataSync());
+      if (compiled) (forward as { dispose?(): void }).dispose!();
+      inside.dispose();
+      adamc.dispose();
+      x.dispose();
+      return values;
+    });
+  assert.equal(run(true), run(false));
+});
+
 test.run();

@@ -1,6 +1,7 @@
 /** AdamC Schedule-Free+: Schedule-Free on Adam, with a step size after Polyak. */
+import { currentCapture } from "../../capture.ts";
 import { pow } from "../../elementary/index.ts";
-import { ValueError } from "../../errors.ts";
+import { LifetimeError, ValueError } from "../../errors.ts";
 import { Tensor } from "../../tensor.ts";
 import type { FlatGroup, Run } from "../flat.ts";
 import type { ParamsOrGroups } from "../optimizer.ts";
@@ -164,13 +165,19 @@ export class AdamCScheduleFreePlusPaper extends ScheduleFree<
    *
    * @param loss the loss at the parameters as they are, or a closure that computes it, calls
    *   `backward()` and returns it (a number, or a tensor of one element). It is returned.
-   * @throws ValueError without a loss, LifetimeError in the wrong mode; nothing has changed then
+   * @throws ValueError without a loss, LifetimeError in the wrong mode and under `compile`; nothing has changed then
    */
   override step(): never;
   override step<L extends number | Tensor>(loss: L): L;
   override step<T>(loss: () => T): T;
   override step<T>(loss?: number | Tensor | (() => T)): number | Tensor | T {
     const where = `${this.spec.name}.step`;
+    if (currentCapture() !== null) {
+      throw new LifetimeError(
+        `${where}: its size follows from the loss, which compile() would not tell later steps; ` +
+          "call backward() in the compiled function, return the loss, and step(loss) after it",
+      );
+    }
     if (typeof loss === "function") {
       return super.step(() => {
         const result = loss();
