@@ -32,6 +32,7 @@ const cases: Record<string, Case> = {
   SGD: { make: (params) => new optim.SGD(params, { lr: 0.1, momentum: 0.9, nesterov: true }) },
   "Adam, AMSGrad": { make: (params) => new optim.Adam(params, { lr: 0.05, amsgrad: true }) },
   AdamW: { make: (params) => new optim.AdamW(params, { lr: 0.05 }) },
+  RAdam: { make: (params) => new optim.RAdam(params, { lr: 0.05 }) },
   "RMSprop, centred": {
     make: (params) => new optim.RMSprop(params, { lr: 0.01, centered: true, momentum: 0.9 }),
   },
@@ -41,6 +42,9 @@ const cases: Record<string, Case> = {
     make: (params) => new optim.SGDScheduleFree(params, { lr: 0.5, weightDecay: 0.01 }),
   },
   AdamWScheduleFree: { make: (params) => new optim.AdamWScheduleFree(params, { lr: 0.05 }) },
+  AdamWScheduleFreePaper: {
+    make: (params) => new optim.AdamWScheduleFreePaper(params, { lr: 0.05 }),
+  },
   RAdamScheduleFree: { make: (params) => new optim.RAdamScheduleFree(params, { lr: 0.05 }) },
   // To z, the base's own step, and back.
   ScheduleFreeWrapper: {
