@@ -36,13 +36,17 @@ export function loseDevice(): void {
 }
 
 /** Starts a new device in place of the last one; why there is none, or null. */
-export async function startWebGpu(): Promise<string | null> {
+export async function startWebGpu(precision: "strict" | "fast" = "strict"): Promise<string | null> {
   stopWebGpu();
   const path = environment[packagePath];
   try {
     const platform = (globalThis as { navigator?: { gpu?: GPU } }).navigator?.gpu;
     const gpu = path === undefined ? platform : (await load(path)).create([]);
-    await rl.init({ device: "webgpu", ...(gpu === undefined ? {} : { gpu: watched(gpu) }) });
+    await rl.init({
+      device: "webgpu",
+      precision,
+      ...(gpu === undefined ? {} : { gpu: watched(gpu) }),
+    });
     running = true;
     return null;
   } catch (error) {

@@ -29,15 +29,23 @@ async function check(row: Row): Promise<void> {
   }
 }
 
-const ops = suite("webgpu ops");
-
-if (unavailable !== null) ops.skip("every operation", unavailable);
-
-for (const op of unavailable === null ? new Set(rows.map((row) => row.op)) : []) {
-  ops(op, async () => {
-    for (const row of rows) if (row.op === op) await check(row);
-  });
+/** A suite of all rows of some operations. */
+function suiteOf(name: string, precision: "strict" | "fast", names: Iterable<string>) {
+  const test = suite(name);
+  test.before(async () => void (await startWebGpu(precision)));
+  test.after(stopWebGpu);
+  if (unavailable !== null) test.skip("every operation", unavailable);
+  for (const op of unavailable === null ? names : []) {
+    test(op, async () => {
+      const own = rows.filter((row) => row.op === op);
+      assert.ok(own.length > 0, `no rows of ${op}`);
+      for (const row of own) await check(row);
+    });
+  }
+  return test;
 }
+
+const ops = suiteOf("webgpu ops", "strict", new Set(rows.map((row) => row.op)));
 
 ops("there are kernels for every kind that the cpu has", () => {
   assert.equal(
@@ -46,7 +54,8 @@ ops("there are kernels for every kind that the cpu has", () => {
   );
 });
 
-ops.before(async () => void (await startWebGpu()));
-ops.after(stopWebGpu);
-
 ops.run();
+
+/** Where workgroups sum, in subgroups if the adapter has them. */
+const sums = ["sum", "mean", "norm", "softmax", "layerNorm", "layerNormAffine", "batchNorm"];
+suiteOf("webgpu sums, fast", "fast", sums).run();

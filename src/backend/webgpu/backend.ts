@@ -58,7 +58,8 @@ export class GpuBackend implements Backend {
     this.#pool = new Pool(gpu, report);
     this.#queue = new Queue(gpu);
     this.#fault = this.#pool.alloc(4 * FAULT_WORDS);
-    this.#pipelines = new Pipelines(gpu, this.#queue.parameters);
+    const subgroups = precision === "fast" && gpu.features.has("subgroups");
+    this.#pipelines = new Pipelines(gpu, this.#queue.parameters, subgroups);
     this.#runtime = new GpuRuntime(
       gpu.limits,
       this.#pool,

@@ -325,17 +325,37 @@ fn group_max(lane: u32, x: f32) -> f32 {
 }`,
 };
 
-/** The functions that `code` names, and those that they name. */
-export function functionsFor(code: string): string {
+/**
+ * What takes the place of the above where there are subgroups: two sums of theirs and two barriers for a tree's seven.
+ * Neither their size nor which lanes they have matters: the first lane of each keeps its sum, the others 0, and the
+ * lanes of every subgroup share out all 64.
+ */
+const withSubgroups: Readonly<Record<string, string>> = {
+  group_sum: `var<workgroup> sum_lanes: array<f32, 64>;
+fn group_sum(lane: u32, x: f32) -> f32 {
+  let part = subgroupAdd(x);
+  workgroupBarrier();
+  sum_lanes[lane] = select(0.0, part, subgroupElect());
+  workgroupBarrier();
+  let lanes = subgroupAdd(1u);
+  var rest = 0.0;
+  for (var k = subgroupExclusiveAdd(1u); k < 64u; k += lanes) { rest += sum_lanes[k]; }
+  return subgroupAdd(rest);
+}`,
+};
+
+/** The functions that `code` names, and those that they name; `subgroups`: some may use the feature of that name. */
+export function functionsFor(code: string, subgroups: boolean): string {
+  const known = subgroups ? { ...sources, ...withSubgroups } : sources;
   const found = new Set<string>();
   const collect = (text: string): void => {
     for (const [name] of text.matchAll(/\b[a-z]\w*(?=\()/g)) {
-      const source = Object.hasOwn(sources, name) ? sources[name] : undefined;
+      const source = Object.hasOwn(known, name) ? known[name] : undefined;
       if (source === undefined || found.has(name)) continue;
       found.add(name);
       collect(source);
     }
   };
   collect(code);
-  return [...found].map((name) => sources[name]).join("\n");
+  return [...found].map((name) => known[name]).join("\n");
 }

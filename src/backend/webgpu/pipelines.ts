@@ -47,13 +47,16 @@ export function bindingsOf(dispatch: Dispatch): Binding[] {
 export class Pipelines {
   readonly #device: GPUDevice;
   readonly #parameters: GPUBuffer;
+  readonly #subgroups: boolean;
   readonly #pipelines = new Map<string, Prepared>();
   readonly #layouts = new Map<string, GPUBindGroupLayout>();
   readonly #groups = new Map<string, GPUBindGroup>();
 
-  constructor(device: GPUDevice, parameters: GPUBuffer) {
+  /** @param subgroups may code use them? */
+  constructor(device: GPUDevice, parameters: GPUBuffer, subgroups: boolean) {
     this.#device = device;
     this.#parameters = parameters;
+    this.#subgroups = subgroups;
   }
 
   pipeline(dispatch: Dispatch, bindings: readonly Binding[]): Prepared {
@@ -69,7 +72,7 @@ export class Pipelines {
       );
     }
     const layout = this.#layout(bindings.map(({ writable }) => (writable ? "w" : "r")).join(""));
-    const code = wgslOf(dispatch, bindings);
+    const code = wgslOf(dispatch, bindings, this.#subgroups);
     const pipeline = this.#device.createComputePipeline({
       label: key,
       layout: this.#device.createPipelineLayout({ bindGroupLayouts: [layout] }),
@@ -171,7 +174,7 @@ export function writeParameters(
   }
 }
 
-function wgslOf(dispatch: Dispatch, bindings: readonly Binding[]): string {
+function wgslOf(dispatch: Dispatch, bindings: readonly Binding[], subgroups: boolean): string {
   const made = dispatch.code();
   const { outside, body } = typeof made === "string" ? { outside: "", body: made } : made;
   const arrays = bindings.map(
@@ -185,12 +188,13 @@ function wgslOf(dispatch: Dispatch, bindings: readonly Binding[]): string {
   const start = byItem
     ? `let i = (id.y * grid.x + id.x) * ${lanes}u + lane;`
     : "let group = id.y * grid.x + id.x;";
-  return `struct Parameters {
+  const functions = functionsFor(outside + body, subgroups);
+  return `${functions.includes("subgroup") ? "enable subgroups;\n" : ""}struct Parameters {
   ${fieldsOf(dispatch, bindings).join(",\n  ")},
 }
 @group(0) @binding(0) var<uniform> p: Parameters;
 ${arrays.join("\n")}
-${functionsFor(outside + body)}
+${functions}
 ${outside}
 @compute @workgroup_size(${lanes})
 fn main(

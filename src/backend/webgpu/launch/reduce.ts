@@ -100,6 +100,7 @@ function pass(
   const along = placesOf(reduced.shape, { at: reduced.strides }, "k", { at: "x_i" });
   const type = wgslType[y.dtype];
   const { first, join } = stepsOf(stem, type);
+  const sums = stem === "sum" || stem === "mean";
   const finish = stem === "mean" ? "result / p.count" : "result";
   const load = (into: string, from: string, step: string, to: string): string => `
   var ${into} = ${first};
@@ -129,16 +130,18 @@ ${row.code}${load("result", "0u", "1u", "p.n")}
   let begin = (group % p.blocks) * p.block;
   let end = min(begin + p.block, p.n);
 ${row.code}${load("own", "begin + lane", "64u", "end")}
-  lanes[lane] = own;
-  for (var step = 32u; step > 0u; step /= 2u) {
-    workgroupBarrier();
-    if (lane < step) { lanes[lane] = ${join("lanes[lane]", "lanes[lane + step]")}; }
-  }
-  let result = lanes[0];
+  ${sums && type === "f32" ? "let result = group_sum(lane, own);" : tree(join)}
   if (lane == 0u) { y[p.y_at + group] = ${finish}; }`,
           },
   });
 }
+
+const tree = (join: (a: string, b: string) => string): string => `lanes[lane] = own;
+  for (var step = 32u; step > 0u; step /= 2u) {
+    workgroupBarrier();
+    if (lane < step) { lanes[lane] = ${join("lanes[lane]", "lanes[lane + step]")}; }
+  }
+  let result = lanes[0];`;
 
 /** The sum or mean of all elements of a dense array. */
 export function reduceAll(rt: Runtime, kernel: Kernel, x: View, y: View): void {
