@@ -30,10 +30,10 @@ interface FusedAttrs {
   ignoreIndex: number;
 }
 
+/** NaN where the largest is infinite, as PyTorch's log_softmax. */
 function logSumExp(logits: NdArray, row: number, c: number): number {
   let top = -Infinity;
   for (let k = 0; k < c; k++) top = Math.max(top, logits.data[row * c + k]);
-  if (!Number.isFinite(top)) return top;
   let total = 0;
   for (let k = 0; k < c; k++) total += exp(logits.data[row * c + k] - top);
   return top + log(total);

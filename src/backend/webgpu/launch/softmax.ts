@@ -94,8 +94,8 @@ export const crossEntropy: Launcher = (rt, _kernel, [logits, target], outputs, a
 ${largest}
 ${total("sum", "f_exp(x[x_i + k] - top)")}
   if (lane > 0u) { return; }
-  var whole = top;
-  if (!is_nan(top) && !is_inf(top)) { whole = top + f_log(sum); }
+  var whole = top + f_log(sum);
+  if (is_inf(top)) { whole = nan(); }
   lse[p.lse_at + group] = whole;
   let index = targets[p.targets_at + group];
   var value = 0.0;
