@@ -35,7 +35,7 @@ const layers: { names: string[]; together?: true }[] = [
   },
   { names: ["files"] },
   { names: ["backend/reference", "backend/wasm", "backend/webgpu"] },
-  { names: ["backend/layout"] },
+  { names: ["backend/layout", "backend/program-scratch"] },
   { names: ["backend/backend"] },
   { names: ["shape", "errors", "debug", "elementary"], together: true },
 ];

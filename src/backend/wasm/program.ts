@@ -1,5 +1,6 @@
 /** Kernel calls noted below the launchers: exports with their numbers, ready to be called again. */
 import type { Attrs, Buffer, Kernel, Program, TypedArray, View } from "../backend.ts";
+import { ProgramScratch } from "../program-scratch.ts";
 import type { Allocation } from "./allocator.ts";
 import type { KernelFunction } from "./module.ts";
 
@@ -50,8 +51,7 @@ export class CpuProgram implements Program, Recorder {
   readonly #calls: (() => unknown)[] = [];
   /** The operation that each call belongs to. */
   readonly #operations: string[] = [];
-  readonly #scratch: Allocation[] = [];
-  #spare: Allocation[] = [];
+  readonly #scratch = new ProgramScratch<Allocation>();
   #operation = "";
 
   constructor(host: ProgramHost) {
@@ -92,8 +92,7 @@ export class CpuProgram implements Program, Recorder {
 
   free(): void {
     this.#calls.length = 0;
-    for (const block of this.#scratch.splice(0)) this.#host.free(block);
-    this.#spare = [];
+    this.#scratch.freeAll((block) => this.#host.free(block));
   }
 
   call(f: KernelFunction, args: readonly number[]): void {
@@ -120,15 +119,11 @@ export class CpuProgram implements Program, Recorder {
   }
 
   take(byteLength: number): Allocation {
-    const fitting = this.#spare.findIndex((block) => block.byteLength >= byteLength);
-    if (fitting >= 0) return this.#spare.splice(fitting, 1)[0];
-    const block = this.#host.alloc(byteLength);
-    this.#scratch.push(block);
-    return block;
+    return this.#scratch.take(byteLength, (bytes) => this.#host.alloc(bytes));
   }
 
   give(block: Allocation): void {
-    this.#spare.push(block);
+    this.#scratch.give(block);
   }
 
   #note(call: () => unknown): void {

@@ -3,6 +3,7 @@
  * once, so that a replay is three calls of WebGPU for each dispatch, and one compute pass until the batch is full.
  */
 import type { Attrs, Buffer, Kernel, Program, TypedArray, View } from "../backend.ts";
+import { ProgramScratch } from "../program-scratch.ts";
 import type { Allocation } from "./pool.ts";
 import type { Queue } from "./queue.ts";
 import { PARAMETER_BYTES } from "./queue.ts";
@@ -65,8 +66,7 @@ export class GpuProgram implements Program, Recorder {
   #groups: GPUBindGroup[] = [];
   /** What each dispatch touches: its parameters and arrays. */
   #touched: (readonly Allocation[])[] = [];
-  readonly #scratch: Allocation[] = [];
-  #spare: Allocation[] = [];
+  readonly #scratch = new ProgramScratch<Allocation>();
 
   constructor(host: ProgramHost) {
     this.#host = host;
@@ -100,8 +100,7 @@ export class GpuProgram implements Program, Recorder {
     this.#unprepare();
     this.#calls.length = 0;
     this.#dispatches.length = 0;
-    for (const block of this.#scratch.splice(0)) this.#host.free(block);
-    this.#spare = [];
+    this.#scratch.freeAll((block) => this.#host.free(block));
   }
 
   dispatch(prepared: Prepared, words: Uint32Array<ArrayBuffer>): void {
@@ -121,15 +120,11 @@ export class GpuProgram implements Program, Recorder {
   }
 
   take(byteLength: number): Allocation {
-    const fitting = this.#spare.findIndex((block) => block.byteLength >= byteLength);
-    if (fitting >= 0) return this.#spare.splice(fitting, 1)[0];
-    const block = this.#host.alloc(byteLength);
-    this.#scratch.push(block);
-    return block;
+    return this.#scratch.take(byteLength, (bytes) => this.#host.alloc(bytes));
   }
 
   give(block: Allocation): void {
-    this.#spare.push(block);
+    this.#scratch.give(block);
   }
 
   /** Puts the parameters of all dispatches into a buffer, and makes their bind groups with it. */

@@ -100,7 +100,7 @@ function pass(
   const along = placesOf(reduced.shape, { at: reduced.strides }, "k", { at: "x_i" });
   const type = wgslType[y.dtype];
   const { first, join } = stepsOf(stem, type);
-  const sums = stem === "sum" || stem === "mean";
+  const added = type === "f32" && (stem === "sum" || stem === "mean");
   const finish = stem === "mean" ? "result / p.count" : "result";
   const load = (into: string, from: string, step: string, to: string): string => `
   var ${into} = ${first};
@@ -125,12 +125,12 @@ ${along.code}
 ${row.code}${load("result", "0u", "1u", "p.n")}
   y[p.y_at + i] = ${finish};`
         : {
-            outside: `var<workgroup> lanes: array<${type}, 64>;`,
+            outside: added ? "" : `var<workgroup> lanes: array<${type}, 64>;`,
             body: `  let row = group / p.blocks;
   let begin = (group % p.blocks) * p.block;
   let end = min(begin + p.block, p.n);
 ${row.code}${load("own", "begin + lane", "64u", "end")}
-  ${sums && type === "f32" ? "let result = group_sum(lane, own);" : tree(join)}
+  ${added ? "let result = group_sum(lane, own);" : tree(join)}
   if (lane == 0u) { y[p.y_at + group] = ${finish}; }`,
           },
   });
