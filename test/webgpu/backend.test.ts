@@ -3,7 +3,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import * as rl from "../../src/index.ts";
 import { nn, optim, scope, tensor, withDevice } from "../../src/index.ts";
-import { startWebGpu, stopWebGpu, unavailable } from "./gpu.ts";
+import { currentDevice, startWebGpu, stopWebGpu, unavailable } from "./gpu.ts";
 
 const gpu = suite("webgpu backend");
 const on = { device: "webgpu" } as const;
@@ -40,6 +40,21 @@ test("writes, copies and reads keep their order within a batch", async () => {
   const after = rl.mul(x, 10);
   assert.equal(Array.from(await before.data()), [10, 20, 30, 40]);
   assert.equal(Array.from(await after.data()), [50, 60, 70, 80]);
+});
+
+test("sync waits for everything that was handed over", async () => {
+  const x = rl.ones([256, 256], on);
+  const y = scope(() => rl.matmul(rl.matmul(x, x), rl.matmul(x, x))); // long, on a software adapter
+  const pending = rl.backend("webgpu").sync();
+  let done = false;
+  const finished = currentDevice()
+    .queue.onSubmittedWorkDone()
+    .then(() => (done = true));
+  await pending;
+  await Promise.race([finished, new Promise((resolve) => setTimeout(resolve, 50))]);
+  assert.ok(done);
+  y.dispose();
+  x.dispose();
 });
 
 test("more dispatches than a batch holds", async () => {
