@@ -7,6 +7,7 @@ await playFiles(
     "webgpu/backend.test.ts": () => import("../webgpu/backend.test.ts"),
     "webgpu/errors.test.ts": () => import("../webgpu/errors.test.ts"),
     "webgpu/product.test.ts": () => import("../webgpu/product.test.ts"),
+    "webgpu/conv.test.ts": () => import("../webgpu/conv.test.ts"),
     "webgpu/sort.test.ts": () => import("../webgpu/sort.test.ts"),
     "webgpu/elementwise.test.ts": () => import("../webgpu/elementwise.test.ts"),
     "webgpu/recurrent.test.ts": () => import("../webgpu/recurrent.test.ts"),

@@ -6,6 +6,8 @@ import { DEPTH, planOf } from "../../src/backend/webgpu/launch/tiles.ts";
 import type { Tensor } from "../../src/index.ts";
 import * as rl from "../../src/index.ts";
 import { startWebGpu, stopWebGpu, unavailable } from "./gpu.ts";
+import type { Device } from "./numbers.ts";
+import { errorOf, numbers } from "./numbers.ts";
 
 const products = suite("webgpu products");
 
@@ -15,8 +17,6 @@ if (unavailable !== null) products.skip("every product", unavailable);
 function test(name: string, run: () => Promise<void>): void {
   if (unavailable === null) products(name, run);
 }
-
-type Device = "webgpu" | "reference";
 
 const usual: GroupLimits = { lanes: 256, bytes: 16384 };
 
@@ -52,32 +52,6 @@ products("parts of a sum are whole steps and cover it", () => {
     }
   }
 });
-
-/** The largest error relative to √k, as entries are about as large as 1. */
-async function errorOf(k: number, f: (device: Device) => Tensor): Promise<number> {
-  const open = rl.scope();
-  const found = await f("webgpu").data();
-  const expected = f("reference").dataSync();
-  open.end();
-  assert.is(found.length, expected.length);
-  let worst = 0;
-  for (let i = 0; i < found.length; i++) {
-    worst = Math.max(worst, Math.abs(found[i] - expected[i]));
-    if (Number.isNaN(found[i])) return NaN;
-  }
-  return worst / Math.sqrt(k);
-}
-
-/** The same numbers on every device. */
-function numbers(shape: readonly number[], seed: number, device: Device): Tensor {
-  const size = shape.reduce((product, extent) => product * extent, 1);
-  let state = seed;
-  const values = Float32Array.from({ length: size }, () => {
-    state = (Math.imul(state, 1664525) + 1013904223) | 0;
-    return state / 2 ** 31;
-  });
-  return rl.reshape(rl.tensor(values, { device }), shape);
-}
 
 /** How an operand may lie: as it is, transposed, or begun in the middle of a row. */
 const layouts: Record<string, (rows: number, columns: number, seed: number, on: Device) => Tensor> =

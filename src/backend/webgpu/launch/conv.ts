@@ -1,70 +1,55 @@
-/** Kinds `conv2d`, `conv2dGradInput` and `conv2dGradWeight`: products whose operands are never written out. */
-import type { Attrs, Kernel, View } from "../../backend.ts";
+/**
+ * Kinds `conv2d`, `conv2dGradInput` and `conv2dGradWeight`: products whose operands are never written out, and where groups are
+ * too small for products, what conv-window.ts describes.
+ */
+import type { Kernel, View } from "../../backend.ts";
 import type { Launcher } from "../runtime.ts";
+import { directForward, directGradInput } from "./conv-direct.ts";
+import { directGradWeight } from "./conv-direct-weight.ts";
+import type { Geometry } from "./conv-geometry.ts";
+import { geometryOf } from "./conv-geometry.ts";
+import { isDirect } from "./conv-window.ts";
 import { zip } from "./elementwise.ts";
 import { fillWith } from "./movement.ts";
 import type { Operand } from "./product.ts";
 import { activationOf, elementOf, multiply, wideOf } from "./product.ts";
 import { reduce, sum } from "./reduce.ts";
-import { isSmall } from "./tiles.ts";
 
-type Pair = readonly [number, number];
-
-interface Geometry {
+/** What code of products needs to know. */
+interface Indices {
   readonly u32: Readonly<Record<string, number>>;
   /** Says which constants are in the code. */
   readonly key: string;
   /** WGSL functions that find pixels and outputs, and what they call the number of taps. */
   readonly outside: string;
   readonly tapCount: string;
-  readonly groups: number;
-  /** Channels and filters of a group. */
-  readonly channels: number;
-  readonly filters: number;
-  /** Elements of a filter's plane, of an image's plane and of an output's. */
-  readonly taps: number;
-  readonly area: number;
-  readonly plane: number;
-  readonly images: number;
   /** Does each output see one pixel, its own? Then images are matrices as they are. */
   readonly pointwise: boolean;
-  /** See tiles.ts. */
-  readonly small: boolean;
 }
 
-function geometryOf(x: View, weight: View, y: View, attrs: Attrs): Geometry {
-  const { stride, padding, dilation, groups } = attrs as {
-    stride: Pair;
-    padding: Pair;
-    dilation: Pair;
-    groups: number;
+function indicesOf(geometry: Geometry): Indices {
+  const { groups, channels, filters, stride, padding, dilation, taps, area, plane, small } =
+    geometry;
+  const [h, w] = geometry.image;
+  const [oh, ow] = geometry.output;
+  const [ph, pw] = padding;
+  const fixed = {
+    kw: geometry.kernel[1],
+    taps,
+    sh: stride[0],
+    sw: stride[1],
+    dh: dilation[0],
+    dw: dilation[1],
   };
-  const [images, c, h, w] = x.shape;
-  const [o, channels, kh, kw] = weight.shape;
-  const [, , oh, ow] = y.shape;
-  const filters = o / groups;
-  const taps = kh * kw;
-  const area = h * w;
-  const plane = oh * ow;
-  const small = isSmall(o, images * plane, channels * taps, 1);
-  const fixed = { kw, taps, sh: stride[0], sw: stride[1], dh: dilation[0], dw: dilation[1] };
   const names = Object.entries(fixed).map(([name, n]) => [name, small ? `p.${name}` : `${n}u`]);
   const named = Object.fromEntries(names) as Record<keyof typeof fixed, string>;
-  const [ph, pw] = padding;
+  const [c, o] = [groups * channels, groups * filters];
   return {
     u32: { ...fixed, c, h, w, o, oh, ow, ph, pw, channels, filters, area, plane },
     key: small ? "small" : Object.values(fixed).join(),
     outside: functionsOf(named),
     tapCount: named.taps,
-    groups,
-    channels,
-    filters,
-    taps,
-    area,
-    plane,
-    images,
     pointwise: !small && taps === 1 && `${stride},${padding}` === "1,1,0,0",
-    small,
   };
 }
 
@@ -145,7 +130,13 @@ function planesOperand(
 const conv2d: Launcher = (rt, _kernel, inputs, [y], attrs) => {
   const [x, weight, bias] = inputs.map((view) => rt.dense(view));
   const geometry = geometryOf(x, weight, y, attrs);
-  const { u32, groups, channels, filters, taps, plane, images, pointwise } = geometry;
+  const activation = activationOf(attrs);
+  if (isDirect(geometry)) {
+    directForward(rt, geometry, { x, weight, bias }, y, activation);
+    return;
+  }
+  const { groups, channels, filters, taps, plane, images } = geometry;
+  const { u32, key, outside, pointwise } = indicesOf(geometry);
   const k = channels * taps;
   const filtersWide = !geometry.small && k % 4 === 0 && weight.offset % 4 === 0;
   const a: Operand = {
@@ -163,7 +154,7 @@ const conv2d: Launcher = (rt, _kernel, inputs, [y], attrs) => {
         value: "pixel(batch, place, step)",
       };
   multiply(rt, {
-    key: `conv2d ${pointwise ? "pointwise" : geometry.key}`,
+    key: `conv2d ${pointwise ? "pointwise" : key}`,
     reads: { x, weight },
     wide: wideOf({ x: b, weight: a }),
     y,
@@ -172,7 +163,7 @@ const conv2d: Launcher = (rt, _kernel, inputs, [y], attrs) => {
     n: images * plane,
     k,
     batch: groups,
-    outside: pointwise ? "" : geometry.outside + pixel,
+    outside: pointwise ? "" : outside + pixel,
     a,
     b,
     at: "((column / p.plane) * p.o + batch * p.filters + row) * p.plane + column % p.plane",
@@ -180,7 +171,7 @@ const conv2d: Launcher = (rt, _kernel, inputs, [y], attrs) => {
     ...(bias === undefined
       ? {}
       : { bias: "bias[p.bias_at + batch * p.filters + row]", finishReads: { bias } }),
-    activation: activationOf(attrs),
+    activation,
   });
 };
 
@@ -192,8 +183,12 @@ const conv2dGradInput: Launcher = (rt, _kernel, inputs, [dx], attrs) => {
     return;
   }
   const geometry = geometryOf(dx, weight, dy, attrs);
-  const { u32, groups, channels, filters, taps, area, images, pointwise, small, tapCount } =
-    geometry;
+  if (isDirect(geometry)) {
+    directGradInput(rt, geometry, dy, weight, dx);
+    return;
+  }
+  const { groups, channels, filters, taps, area, images, small } = geometry;
+  const { u32, key, outside, pointwise, tapCount } = indicesOf(geometry);
   const b: Operand = pointwise
     ? planesOperand("dy", dy, geometry, ["o", "filters"], "k", "column")
     : {
@@ -204,7 +199,7 @@ const conv2dGradInput: Launcher = (rt, _kernel, inputs, [dx], attrs) => {
         value: "source(batch, place, step)",
       };
   multiply(rt, {
-    key: `conv2dGradInput ${pointwise ? "pointwise" : geometry.key}`,
+    key: `conv2dGradInput ${pointwise ? "pointwise" : key}`,
     reads: { dy, weight },
     wide: wideOf({ dy: b }),
     y: dx,
@@ -213,7 +208,7 @@ const conv2dGradInput: Launcher = (rt, _kernel, inputs, [dx], attrs) => {
     n: images * area,
     k: filters * taps,
     batch: groups,
-    outside: pointwise ? "" : geometry.outside + source,
+    outside: pointwise ? "" : outside + source,
     a: {
       alongK: taps > 1 || small,
       wide: false,
@@ -246,7 +241,12 @@ const conv2dGradWeight: Launcher = (rt, _kernel, inputs, [dweight, dbias], attrs
   }
   if (dbias !== undefined) reduce(rt, sum, [dy], [dbias], { dims: [0, 2, 3] });
   const geometry = geometryOf(x, dweight, dy, attrs);
-  const { u32, groups, channels, filters, taps, plane, images, pointwise } = geometry;
+  if (isDirect(geometry)) {
+    directGradWeight(rt, geometry, x, dy, dweight);
+    return;
+  }
+  const { groups, channels, filters, taps, plane, images } = geometry;
+  const { u32, key, outside, pointwise } = indicesOf(geometry);
   const a = planesOperand("dy", dy, geometry, ["o", "filters"], "row", "k");
   const b: Operand = pointwise
     ? planesOperand("x", x, geometry, ["c", "channels"], "column", "k")
@@ -259,7 +259,7 @@ const conv2dGradWeight: Launcher = (rt, _kernel, inputs, [dweight, dbias], attrs
       };
   const n = channels * taps;
   multiply(rt, {
-    key: `conv2dGradWeight ${pointwise ? "pointwise" : geometry.key}`,
+    key: `conv2dGradWeight ${pointwise ? "pointwise" : key}`,
     reads: { x, dy },
     wide: wideOf({ x: b, dy: a }),
     y: dweight,
@@ -268,7 +268,7 @@ const conv2dGradWeight: Launcher = (rt, _kernel, inputs, [dweight, dbias], attrs
     n,
     k: images * plane,
     batch: groups,
-    outside: pointwise ? "" : geometry.outside + pixel,
+    outside: pointwise ? "" : outside + pixel,
     a,
     b,
     at: "(batch * p.filters + row) * p.n + column",

@@ -22,7 +22,11 @@ const BAND = 8;
 const components = ["x", "y", "z", "w"] as const;
 
 /** The function `finish`: adds the bias, applies the activation. */
-export function finishOf({ bias, finish = "value", activation = null }: Product): string {
+export function finishOf({
+  bias,
+  finish = "value",
+  activation = null,
+}: Pick<Product, "bias" | "finish" | "activation">): string {
   const sum = bias === undefined ? "sum" : `sum + ${bias}`;
   return `fn finish(sum: f32, batch: u32, row: u32, column: u32) -> f32 {
   let value = ${sum};
