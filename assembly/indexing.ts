@@ -98,6 +98,31 @@ export function add_rows_i32(
   addRows<i32>(index, src, y, n, m, inner, skip, begin, end);
 }
 
+/**
+ * y[index[j], i] = src[j, i] for every j in order, so that the last of several stays: index [m], src [m, inner], y of any strides,
+ * which are in elements. begin … end counts columns.
+ */
+export function put_rows_f32(
+  index: usize,
+  src: usize,
+  y: usize,
+  m: i32,
+  inner: i32,
+  rowStride: i32,
+  columnStride: i32,
+  begin: i32,
+  end: i32,
+): void {
+  for (let j = 0; j < m; j++) {
+    const row = <isize>load<i32>(index + ((<usize>j) << 2)) * rowStride;
+    const from = src + ((<usize>(j * inner)) << 2);
+    for (let i = begin; i < end; i++) {
+      const to = y + ((<usize>(row + <isize>i * columnStride)) << 2);
+      store<f32>(to, load<f32>(from + ((<usize>i) << 2)));
+    }
+  }
+}
+
 function gather<T>(
   x: usize,
   index: usize,

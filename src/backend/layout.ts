@@ -39,6 +39,13 @@ export function broadcastTo(view: View, shape: Shape, size: number): View {
   return { ...view, shape, strides, size };
 }
 
+/** Are they the same elements, as where a kernel writes in place? */
+export function isSame(a: View, b: View): boolean {
+  return (
+    a.buffer === b.buffer && a.offset === b.offset && a.strides.every((n, d) => n === b.strides[d])
+  );
+}
+
 /** [outer, n, inner] around a dimension; everything in n without one. */
 export function around(
   x: View,

@@ -1,5 +1,4 @@
 /** Rows of a table by index, their norms limited if asked for. */
-import { copy } from "../autograd.ts";
 import { ShapeError, ValueError } from "../errors.ts";
 import { run, runInPlace } from "../op.ts";
 import { isRecomputing } from "../recompute.ts";
@@ -8,11 +7,9 @@ import { noGrad } from "../tape.ts";
 import type { Tensor } from "../tensor.ts";
 import { checkDType } from "../tensor.ts";
 import { add, div, mul } from "./arithmetic.ts";
-import { expand, reshape } from "./broadcast.ts";
+import { reshape } from "./broadcast.ts";
 import { gt, where } from "./compare.ts";
-import { rowAttrs, takeRowsOp } from "./indexing.ts";
-import { unsqueeze } from "./movement.ts";
-import { scatter } from "./scatter.ts";
+import { putRowsKernel, rowAttrs, takeRowsOp } from "./indexing.ts";
 import { norm } from "./statistics.ts";
 
 export interface EmbeddingOptions {
@@ -71,11 +68,11 @@ export function checkNorms(op: string, { maxNorm = 1, normType = 2 }: EmbeddingO
  */
 function limitRows(weight: Tensor, index: Tensor, most: number, p: number): void {
   noGrad(() => {
-    const rows = run(takeRowsOp, [weight, index], rowAttrs("embedding", 0));
+    const attrs = rowAttrs("embedding", 0);
+    const rows = run(takeRowsOp, [weight, index], attrs);
     const size = norm(rows, p, 1, { keepdim: true });
     const limited = where(gt(size, most), mul(rows, div(most, add(size, 1e-7))), rows);
-    // A row named twice is written twice, with the same values.
-    const places = expand(unsqueeze(index, 1), rows.shape);
-    runInPlace(copy, [scatter(weight, 0, places, limited)], [weight], {});
+    // What a row named twice becomes follows twice from what it was: the same.
+    runInPlace(putRowsKernel, [weight, index, limited], [weight], attrs);
   });
 }

@@ -1,5 +1,5 @@
 /** Choosing rows and elements by index, and its adjoint: adding to rows and elements by index. */
-import type { NdArray } from "../backend/backend.ts";
+import type { Kernel, NdArray } from "../backend/backend.ts";
 import { ShapeError, ValueError } from "../errors.ts";
 import type { Op } from "../op.ts";
 import { defineOp, run } from "../op.ts";
@@ -120,6 +120,25 @@ const addRowsOp: Op<RowAttrs> = defineOp<RowAttrs>({
     context.needs(2) ? run(takeRowsOp, [dy, context.saved[0]], attrs) : null,
   ],
 });
+
+/** y = a; y[index[j]] = src[j] for every j in order: a and y [n, inner], index [m], src [m, inner]. y may be a. */
+export const putRowsKernel: Kernel = {
+  name: "putRows",
+  kind: "putRows",
+  wasm: "put_rows",
+  reference: (
+    [a, index, src]: readonly NdArray[],
+    [y]: readonly NdArray[],
+    { label }: IndexAttrs,
+  ) => {
+    const [n, inner] = y.shape;
+    checkIndices(label, index.data, n);
+    y.data.set(a.data);
+    index.data.forEach((row: number, j: number) => {
+      y.data.set(src.data.subarray(j * inner, (j + 1) * inner), row * inner);
+    });
+  },
+};
 
 /** y[o, j, i] = x[o, index[o, j, i], i]: x [outer, n, inner], index [outer, m, inner]. */
 export const gatherOp: Op<IndexAttrs> = defineOp<IndexAttrs>({

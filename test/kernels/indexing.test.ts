@@ -84,6 +84,18 @@ for (const [outer, n, m, inner] of extents) {
     assert.equal(run("scatterAdd", "scatter", [x, index, src], x, attrs), set);
   });
 
+  indexing(`${what}: rows are put in the order of the index`, () => {
+    const [table, own] = [
+      { data: x.data.subarray(0, n * inner), shape: [n, inner] },
+      { data: src.data.subarray(0, m * inner), shape: [m, inner] },
+    ];
+    const put = table.data.slice();
+    rows.data.forEach((row, j) => {
+      put.set(own.data.subarray(j * inner, (j + 1) * inner), row * inner);
+    });
+    assert.equal(run("putRows", "put_rows", [table, rows, own], table, attrs), put);
+  });
+
   indexing(`${what}: running sums are rounded once`, () => {
     const sums = new Float64Array(x.data);
     for (let k = 0; k < sums.length; k++) {

@@ -61,6 +61,36 @@ for (const device of ["cpu", "reference"] as const) {
     near(look({ maxNorm: 2, normType: Infinity })[0], [1.5, 2, 6, 8, 0.6, 0.8, -1.5, 2]);
   });
 
+  it("maxNorm: how often a row is named does not matter, and the table is not copied", () => {
+    const [rows, wide] = [30000, 4];
+    const table = Float32Array.from({ length: rows * wide }, (_, i) => Math.sin(i) * 3);
+    const look = (named: number[], turned: boolean): [before: number[], after: number[]] => {
+      const open = rl.scope();
+      const flat = tensor(table, { device });
+      const weight = turned
+        ? rl.transpose(rl.reshape(flat, [wide, rows]), 0, 1)
+        : rl.reshape(flat, [rows, wide]);
+      const before = list(weight);
+      const { bytes } = rl.memory({ resetPeak: true });
+      rl.embedding(ints(named, device), weight, { maxNorm: 1 });
+      assert.ok(rl.memory().peakBytes - bytes < table.byteLength / 2);
+      const after = list(weight);
+      open.end();
+      return [before, after];
+    };
+    for (const turned of [false, true]) {
+      const [before, once] = look([29999, 0, 7], turned);
+      const changed = new Set<number>();
+      once.forEach((value, i) => {
+        if (value !== before[i]) changed.add(Math.floor(i / wide));
+      });
+      assert.equal([...changed], [0, 7, 29999]);
+      assert.equal(look([7, 29999, 7, 0, 7, 0], turned)[1], once);
+      const often = Array.from({ length: 300 }, (_, i) => [0, 7, 29999][i % 3]);
+      assert.equal(look(often, turned)[1], once);
+    }
+  });
+
   it("maxNorm and checkpoint: what is computed again finds the same table", () => {
     const weight = tensor([[3, 4]], { device, requiresGrad: true });
     const look = (): Tensor => rl.embedding(ints([0], device), weight, { maxNorm: 1 });

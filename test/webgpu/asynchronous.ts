@@ -105,6 +105,36 @@ const byValue: readonly Case[] = [
     },
   ],
   [
+    "embedding with maxNorm changes the rows that are named, once each, and copies no table",
+    async () => {
+      const [rows, wide] = [30000, 4];
+      const table = Float32Array.from({ length: rows * wide }, (_, i) => Math.sin(i) * 3);
+      const tables: number[][] = [];
+      for (const times of [1, 2, 40]) {
+        const weight = tensor(table, { ...on, shape: [rows, wide] });
+        const named = Array.from({ length: 3 * times }, (_, i) => [29999, 0, 7][i % 3]);
+        const index = tensor(Int32Array.from(named), on);
+        const { bytes } = rl.memory({ resetPeak: true });
+        rl.embedding(index, weight, { maxNorm: 1 });
+        assert.ok(rl.memory().peakBytes - bytes < table.byteLength / 2);
+        tables.push([...(await weight.data())]);
+      }
+      const changed = table.map((value, i) => Number(Math.fround(tables[0][i]) !== value));
+      const places = [...changed.keys()].filter((i) => changed[i] === 1);
+      assert.equal([...new Set(places.map((i) => Math.floor(i / wide)))], [0, 7, 29999]);
+      assert.equal(tables[1], tables[0]);
+      assert.equal(tables[2], tables[0]);
+      const turned = await numbersOn("webgpu", () => {
+        const flat = rl.reshape(tensor(table, { device: rl.currentDevice() }), [wide, rows]);
+        const weight = rl.transpose(flat, 0, 1);
+        rl.embedding(whole([5, 29999, 5]), weight, { maxNorm: 0.1 });
+        return [rl.norm(weight, 2, 1)];
+      });
+      const small = [...turned.keys()].filter((row) => turned[row] < 0.1001);
+      assert.equal(small, [5, 29999]);
+    },
+  ],
+  [
     "maxUnpool2d",
     async () => {
       await sameAsCpu(() => {

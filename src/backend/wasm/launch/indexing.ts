@@ -1,7 +1,7 @@
 /** Launchers of rows and elements by index, running sums and sorted order (assembly/indexing.ts). */
 import type { Attrs, View } from "../../backend.ts";
 import { ValueError } from "../../../errors.ts";
-import { around } from "../../layout.ts";
+import { around, isSame } from "../../layout.ts";
 import type { Launcher, Runtime } from "../runtime.ts";
 import { suffix } from "./layout.ts";
 import { copy } from "./movement.ts";
@@ -43,6 +43,15 @@ const addRows: Launcher = (rt, kernel, [a, index, src], [y], attrs) => {
   rt.parallel(`${kernel.wasm}_${suffix[y.dtype]}`, outer * n, grain, args);
 };
 
+const putRows: Launcher = (rt, kernel, [a, index, src], [y], attrs) => {
+  const [n, inner] = y.shape;
+  const at = checkedIndex(rt, attrs, index, n);
+  if (!isSame(a, y)) copy(rt, kernel, [a], [y], attrs);
+  if (src.size === 0) return;
+  const args = [at, rt.dense(src), rt.pointer(y), index.size, inner, ...y.strides];
+  rt.parallel("put_rows_f32", inner, grainOf(index.size), args);
+};
+
 const gather: Launcher = (rt, _kernel, [x, index], [y], attrs) => {
   const { n } = around(x, attrs.dim as number);
   const { outer, n: m, inner } = around(index, attrs.dim as number);
@@ -81,6 +90,7 @@ const argsort: Launcher = (rt, kernel, [x], [y], attrs) => {
 export const indexingLaunchers: Readonly<Record<string, Launcher>> = {
   takeRows,
   addRows,
+  putRows,
   gather,
   scatterAdd,
   cumulate,

@@ -16,7 +16,7 @@ import { recurrentLaunchers } from "./recurrent.ts";
 import { recurrentGradLaunchers } from "./recurrent-grad.ts";
 import { argreduce, reduce } from "./reduce.ts";
 import { resample } from "./resample.ts";
-import { addRows, scatterAdd } from "./scatter.ts";
+import { addRows, putRows, scatterAdd } from "./scatter.ts";
 import { crossEntropy, crossEntropyGrad, softmax, softmaxGrad } from "./softmax.ts";
 import { argsort } from "./sort.ts";
 
@@ -45,6 +45,7 @@ export const launchers: Readonly<Record<string, Launcher>> = {
   polyakSums,
   ...attentionLaunchers,
   addRows,
+  putRows,
   scatterAdd,
   argsort,
   ...batchNormLaunchers,

@@ -1,11 +1,13 @@
 /**
- * Kinds `addRows` and `scatterAdd`. What adds at indices looks for its summands from where they go, in order: WGSL
+ * Kinds `addRows`, `putRows` and `scatterAdd`. What adds at indices looks for its summands from where they go, in order: WGSL
  * has no atomic floats, and their order would be anybody's. A few indices are looked through one by one; more are sorted
  * first (sort.ts, stable), so that each element finds its own side by side and adds them in the same order.
  */
-import { around } from "../../layout.ts";
+import type { View } from "../../backend.ts";
+import { around, isSame } from "../../layout.ts";
 import type { Launcher } from "../runtime.ts";
 import { checkedIndex } from "./indexing.ts";
+import { copy } from "./movement.ts";
 import { sortRows } from "./sort.ts";
 
 /** As many indices as cost less to look through than to sort. */
@@ -66,6 +68,39 @@ export const addRows: Launcher = (rt, _kernel, [a, index, src], [y], attrs) => {
   y[p.y_at + i] = value;`,
   });
 };
+
+/** a, index [m], src [m, inner] → y: rows of a are those of src, in place where y is a. The last of several writes alone. */
+export const putRows: Launcher = (rt, kernel, [a, index, src], [y], attrs) => {
+  const [n, inner] = y.shape;
+  const at = checkedIndex(rt, attrs, index, n);
+  if (!isSame(a, y)) copy(rt, kernel, [a], [y], attrs);
+  const m = index.size;
+  const reads: Record<string, View> = { index: at, src: rt.dense(src) };
+  const sorted = m > FEW;
+  if (sorted) reads.order = sortRows(rt, { keys: at, rows: 1, n: m, inner: 1 }).order;
+  const [rowStride, columnStride] = y.strides;
+  rt.run({
+    key: `putRows ${sorted ? "sorted" : ""}`,
+    reads,
+    writes: { y },
+    u32: { n, m, inner, rowStride, columnStride },
+    items: m * inner,
+    code: () => `  let t = i / p.inner;
+  let k = ${sorted ? "u32(order[t])" : "t"};
+  let row = index[p.index_at + k];
+  if (row < 0 || row >= i32(p.n)) { return; }
+  ${sorted ? lastSorted : last}
+  let column = i % p.inner;
+  let to = u32(row) * p.rowStride + column * p.columnStride;
+  y[p.y_at + to] = src[p.src_at + k * p.inner + column];`,
+  });
+};
+
+/** Return where index k is not the last that names its row. */
+const last = `for (var later = k + 1u; later < p.m; later++) {
+    if (index[p.index_at + later] == row) { return; }
+  }`;
+const lastSorted = "if (t + 1u < p.m && index[p.index_at + u32(order[t + 1u])] == row) { return; }";
 
 /** Declares `low`, the first of p.m sorted indices that is at least `least`; `place` sees `middle`. */
 const search = (least: string, place: string): string => `  var low = 0u;
