@@ -14,6 +14,7 @@ import { continueText } from "./charlm/write.ts";
 import { breathe, listenForCtrlC } from "./common/interrupt.ts";
 import { UsageError } from "./common/options.ts";
 import { formatCount, formatTime, print, Progress, strong, write } from "./common/progress.ts";
+import { RecentLoss } from "./common/recent-loss.ts";
 import { checkLoss, describeDevice, describeSize, formatSize, runExample } from "./common/run.ts";
 
 /** Steps between two looks at the held-out text. */
@@ -41,7 +42,7 @@ async function train(
   const loader = new DataLoader(windows, { batchSize, shuffle: true });
   const nextTest = () => Math.min(done + stepsPerTest, steps);
   let done = 0;
-  let recentLoss = 0; // its mean over about the last 50 steps
+  const recentLoss = new RecentLoss();
   let from = 0;
   let progress = new Progress(`step ${nextTest()}/${steps}`, nextTest());
 
@@ -49,7 +50,7 @@ async function train(
   optimizer.train();
   for (const [x, y] of endlessly(loader)) {
     await breathe();
-    if (stop.aborted || !Number.isFinite(recentLoss)) break;
+    if (stop.aborted || !Number.isFinite(recentLoss.mean)) break;
 
     optimizer.zeroGrad();
     const loss = lossOf(model, x, y);
@@ -57,7 +58,7 @@ async function train(
     optimizer.step();
 
     done++;
-    recentLoss += (loss.itemSync() - recentLoss) / Math.min(done, 50);
+    await recentLoss.add(loss);
     const left = formatTime(progress.seconds * ((steps - from) / (done - from) - 1));
     progress.update(done - from, `${describe()}  ${left} left`);
     if (done === steps) break;
@@ -70,14 +71,15 @@ async function train(
       progress = new Progress(`step ${nextTest()}/${steps}`, nextTest() - from);
     }
   }
+  await recentLoss.settle();
   progress.stop(done - from, `${describe()}  in ${formatTime(progress.seconds)}`);
-  checkLoss(recentLoss, done, optimizer.paramGroups[0].lr);
+  checkLoss(recentLoss.mean, done, optimizer.paramGroups[0].lr);
   return done;
 
   function describe(): string {
     if (done === from) return "no step";
     const rate = formatCount(((done - from) * batchSize * size.context) / progress.seconds);
-    return `loss ${recentLoss.toFixed(3)}  ${rate} characters/s`;
+    return `loss ${recentLoss.mean.toFixed(3)}  ${rate} characters/s`;
   }
 }
 
@@ -99,7 +101,7 @@ async function test(
   for (const [x, y] of new DataLoader(windows, { batchSize: 32 })) {
     await breathe();
     progress.update(seen, stop.aborted ? "Ctrl-C again quits without saving" : "");
-    sum += noGrad(() => lossOf(model, x, y).itemSync()) * x.shape[0];
+    sum += (await noGrad(() => lossOf(model, x, y)).item()) * x.shape[0];
     seen += x.shape[0];
   }
   progress.stop(seen, "");
@@ -144,7 +146,13 @@ async function trainModel(settings: Settings, stop: AbortSignal): Promise<Charac
     print(`stopped after ${formatCount(done)} steps: Schedule-Free needs no stopping time`);
   }
   // The optimizer is in eval mode: the parameters are x.
-  saveModel(output, model, { lr, batch_size: batchSize, seed, steps: done, held_out_loss: loss });
+  await saveModel(output, model, {
+    lr,
+    batch_size: batchSize,
+    seed,
+    steps: done,
+    held_out_loss: loss,
+  });
   print(`saved ${output} (${formatSize(fs.statSync(output).size)})`);
   optimizer.dispose();
   return model;

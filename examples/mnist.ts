@@ -18,11 +18,12 @@ import {
   noGrad,
   optim,
   recalibrateBatchNorm,
-  saveSafetensors,
+  saveSafetensorsAsync,
   type Tensor,
 } from "roadless";
 import { breathe, listenForCtrlC } from "./common/interrupt.ts";
 import { formatCount, formatTime, print, Progress, strong } from "./common/progress.ts";
+import { RecentLoss } from "./common/recent-loss.ts";
 import { checkLoss, describeDevice, describeSize, formatSize, runExample } from "./common/run.ts";
 import { loadMnist } from "./mnist/data.ts";
 import { readSettings, type Settings } from "./mnist/options.ts";
@@ -105,13 +106,13 @@ async function trainEpoch(
   const progress = new Progress(label, images);
   let steps = 0;
   let seen = 0;
-  let recentLoss = 0; // its mean over about the last 50 steps
+  const recentLoss = new RecentLoss();
 
   model.train();
   optimizer.train();
   for (const [x, y] of loader) {
     await breathe();
-    if (stop.aborted || !Number.isFinite(recentLoss)) break;
+    if (stop.aborted || !Number.isFinite(recentLoss.mean)) break;
 
     optimizer.zeroGrad();
     const loss = crossEntropy(model.forward(x), y);
@@ -120,20 +121,21 @@ async function trainEpoch(
 
     steps++;
     seen += x.shape[0];
-    recentLoss += (loss.itemSync() - recentLoss) / Math.min(steps, 50);
+    await recentLoss.add(loss);
     progress.update(
       seen,
       `${describe()}  ${formatTime(progress.seconds * (images / seen - 1))} left`,
     );
   }
+  await recentLoss.settle();
   progress.stop(seen, `${describe()}  in ${formatTime(progress.seconds)}`);
-  checkLoss(recentLoss, steps, optimizer.paramGroups[0].lr);
+  checkLoss(recentLoss.mean, steps, optimizer.paramGroups[0].lr);
   return steps;
 
   function describe(): string {
     if (steps === 0) return "no step";
     const rate = formatCount(seen / progress.seconds);
-    return `loss ${recentLoss.toFixed(4)}  ${rate} images/s`;
+    return `loss ${recentLoss.mean.toFixed(4)}  ${rate} images/s`;
   }
 }
 
@@ -157,7 +159,7 @@ async function countCorrect(
   for (const [x, y] of new DataLoader(images, { batchSize: 200 })) {
     await breathe();
     progress.update(seen, stop.aborted ? "Ctrl-C again quits without saving" : "");
-    correct += noGrad(() => model.forward(x).argmax(1).eq(y).sum().itemSync());
+    correct += await noGrad(() => model.forward(x).argmax(1).eq(y).sum()).item();
     seen += x.shape[0];
   }
   progress.stop(seen, "");
@@ -204,7 +206,7 @@ async function main(settings: Settings): Promise<void> {
   }
 
   // The optimizer is in eval mode: the parameters are x.
-  saveSafetensors(settings.output, model.stateDict(), {
+  await saveSafetensorsAsync(settings.output, await model.stateDictAsync(), {
     model: modelName,
     optimizer: optimizer.constructor.name,
     lr: String(settings.lr),

@@ -7,6 +7,7 @@
 import { DataLoader, init, manualSeed, mseLoss, nn, noGrad, optim, type Tensor } from "roadless";
 import { breathe, listenForCtrlC } from "./common/interrupt.ts";
 import { formatCount, formatTime, print, Progress, strong } from "./common/progress.ts";
+import { RecentLoss } from "./common/recent-loss.ts";
 import { checkLoss, describeDevice, describeSize, runExample } from "./common/run.ts";
 import { linearRegression, measure } from "./timeseries/baselines.ts";
 import { drawForecast } from "./timeseries/chart.ts";
@@ -46,14 +47,14 @@ async function train(
   const total = epochs * loader.length;
   const progress = new Progress("training", total);
   let steps = 0;
-  let recentLoss = 0; // its mean over about the last 50 steps
+  const recentLoss = new RecentLoss();
 
   model.train();
   optimizer.train();
   for (let epoch = 0; epoch < epochs && !stop.aborted; epoch++) {
     for (const [x, y] of loader) {
       await breathe();
-      if (stop.aborted || !Number.isFinite(recentLoss)) break;
+      if (stop.aborted || !Number.isFinite(recentLoss.mean)) break;
 
       optimizer.zeroGrad();
       const counted = stretch - warmup;
@@ -63,35 +64,31 @@ async function train(
       optimizer.step();
 
       steps++;
-      recentLoss += (loss.itemSync() - recentLoss) / Math.min(steps, 50);
+      await recentLoss.add(loss);
       const left = formatTime(progress.seconds * (total / steps - 1));
-      progress.update(steps, `loss ${recentLoss.toFixed(4)}  ${left} left`);
+      progress.update(steps, `loss ${recentLoss.mean.toFixed(4)}  ${left} left`);
     }
   }
+  await recentLoss.settle();
   const seconds = formatTime(progress.seconds);
-  progress.stop(steps, `loss ${recentLoss.toFixed(4)}  ${steps} steps in ${seconds}`);
-  checkLoss(recentLoss, steps, optimizer.paramGroups[0].lr);
+  progress.stop(steps, `loss ${recentLoss.mean.toFixed(4)}  ${steps} steps in ${seconds}`);
+  checkLoss(recentLoss.mean, steps, optimizer.paramGroups[0].lr);
 }
 
 /** Births of every test day, each forecast from the days before it, with the weights x. */
-function forecastTestDays(
+async function forecastTestDays(
   model: Forecaster,
   optimizer: optim.AdamWScheduleFree,
   series: Series,
-): number[] {
+): Promise<number[]> {
   const scale = measureScale(series);
   const days = new Stretches(series, scale, stretch, series.testFrom, series.births.length);
   const forecasts: number[] = [];
   model.eval();
   optimizer.eval();
   for (const [x] of new DataLoader(days, { batchSize: 200 })) {
-    const last = noGrad(() =>
-      model
-        .forward(x)
-        .narrow(1, stretch - 1, 1)
-        .dataSync(),
-    );
-    for (const value of last) forecasts.push(scale.mean + scale.deviation * value);
+    const last = noGrad(() => model.forward(x).narrow(1, stretch - 1, 1));
+    for (const value of await last.data()) forecasts.push(scale.mean + scale.deviation * value);
   }
   return forecasts;
 }
@@ -121,7 +118,7 @@ async function main(settings: Settings): Promise<void> {
   );
 
   await train(model, optimizer, loader, epochs, stop);
-  const forecasts = forecastTestDays(model, optimizer, series);
+  const forecasts = await forecastTestDays(model, optimizer, series);
   optimizer.dispose();
   model.dispose();
 

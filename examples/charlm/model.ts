@@ -1,5 +1,12 @@
 /** A causal transformer over characters, and its way into a file and out of it. */
-import { arange, loadSafetensors, nn, RoadlessError, saveSafetensors, type Tensor } from "roadless";
+import {
+  arange,
+  loadSafetensors,
+  nn,
+  RoadlessError,
+  saveSafetensorsAsync,
+  type Tensor,
+} from "roadless";
 import { UsageError } from "../common/options.ts";
 import { Vocabulary } from "./text.ts";
 
@@ -55,16 +62,16 @@ export class CharacterModel extends nn.Module {
 }
 
 /** The parameters have to hold x: call the optimizer's `eval()` first. `notes` are kept with them. */
-export function saveModel(
+export async function saveModel(
   file: string,
   model: CharacterModel,
   notes: Readonly<Record<string, string | number>>,
-): void {
+): Promise<void> {
   const metadata: Record<string, string> = { vocabulary: model.vocabulary.characters.join("") };
   for (const [name, value] of Object.entries({ ...model.size, ...notes })) {
     metadata[name] = String(value);
   }
-  saveSafetensors(file, model.stateDict(), metadata);
+  await saveSafetensorsAsync(file, await model.stateDictAsync(), metadata);
 }
 
 /** The model in a file that `saveModel` wrote. Throws UsageError for another one. */

@@ -21,7 +21,9 @@ Usage: npm run charlm -- [options]
   --temperature X          below 1: tamer, above 1: wilder (0.8)
   --top-k N                choose among the N likeliest characters only (20)
   --seed N                 same seed, same weights to the bit, same text (1)
-  --device cpu|reference   reference: float64 in plain TypeScript, slow (cpu)
+  --device cpu|webgpu|reference
+                           webgpu: the GPU, after npm install --no-save webgpu;
+                           reference: float64 in plain TypeScript, slow (cpu)
   --threads N|auto         of the cpu device; auto: one per core (auto)
   --precision strict|fast  strict: the same bits on every machine (strict)
   -h, --help               show this
@@ -40,7 +42,7 @@ export interface Settings {
   readonly length: number;
   readonly taste: Taste;
   readonly seed: number;
-  readonly device: "cpu" | "reference";
+  readonly device: "cpu" | "webgpu" | "reference";
   readonly threads: number | "auto";
   readonly precision: "strict" | "fast";
 }
@@ -74,7 +76,7 @@ export function readSettings(args: string[]): Asked<Settings> {
     length: line.whole("length", 500, 0),
     taste: { temperature: line.positive("temperature", 0.8), topK: line.whole("top-k", 20, 1) },
     seed: line.whole("seed", 1, 0),
-    device: line.choice("device", ["cpu", "reference"]),
+    device: line.choice("device", ["cpu", "webgpu", "reference"]),
     threads: line.threads(),
     precision: line.choice("precision", ["strict", "fast"]),
   };

@@ -1,5 +1,5 @@
 /** Writing text with a model, one character after the other. */
-import { noGrad, rand, softmax, tensor, topk } from "roadless";
+import { noGrad, rand, scope, softmax, tensor, topk } from "roadless";
 import { breathe } from "../common/interrupt.ts";
 import type { CharacterModel } from "./model.ts";
 
@@ -25,13 +25,17 @@ export async function* continueText(
   for (let written = 0; written < length; written++) {
     await breathe();
     const seen = text.slice(-size.context);
-    const next = noGrad(() => {
+    const open = scope();
+    const { likelihoods, indices } = noGrad(() => {
       const logits = model.forward(tensor([seen], { dtype: "int32" })); // [1, seen, vocabulary]
       const last = logits.narrow(1, seen.length - 1, 1).flatten();
       const { values, indices } = topk(last, Math.min(topK, vocabulary.size));
-      const likelihoods = softmax(values.div(temperature), 0).dataSync();
-      return indices.dataSync()[draw(likelihoods, rand([]).itemSync())];
+      return { likelihoods: softmax(values.div(temperature), 0), indices };
     });
+    const reads = [likelihoods.data(), indices.data(), rand([]).data()] as const;
+    open.end(); // what is read has been copied
+    const [shares, characters, [point]] = await Promise.all(reads);
+    const next = characters[draw(shares, point)];
     text.push(next);
     yield vocabulary.characters[next];
   }

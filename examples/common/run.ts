@@ -5,25 +5,33 @@ import { endProgress, formatCount, formatTime, print } from "./progress.ts";
 
 /**
  * Reads the command line and runs `main`. Ends with a line about time and memory; all that main made it
- * should have disposed of. Exit codes: 2 for what the command line should say differently, 1 for errors.
+ * should have disposed of.
  */
-export async function runExample<S extends object>(
+export function runExample<S extends object>(
+  name: string,
+  readSettings: (args: string[]) => Asked<S>,
+  main: (settings: S) => Promise<void> | void,
+): Promise<void> {
+  return runCommand(name, readSettings, async (settings) => {
+    const started = performance.now();
+    await main(settings);
+    const seconds = (performance.now() - started) / 1000;
+    const { bytes, peakBytes } = memory();
+    const left = bytes === 0 ? "all of it released" : `${bytes} bytes of it not released`;
+    print(`${formatTime(seconds)} in all; ${formatSize(peakBytes)} of tensors at most, ${left}`);
+  });
+}
+
+/** Exit codes: 2 for what the command line should say differently, 1 for errors. */
+export async function runCommand<S extends object>(
   name: string,
   readSettings: (args: string[]) => Asked<S>,
   main: (settings: S) => Promise<void> | void,
 ): Promise<void> {
   try {
     const asked = readSettings(process.argv.slice(2));
-    if ("help" in asked) {
-      print(asked.help);
-      return;
-    }
-    const started = performance.now();
-    await main(asked);
-    const seconds = (performance.now() - started) / 1000;
-    const { bytes, peakBytes } = memory();
-    const left = bytes === 0 ? "all of it released" : `${bytes} bytes of it not released`;
-    print(`${formatTime(seconds)} in all; ${formatSize(peakBytes)} of tensors at most, ${left}`);
+    if ("help" in asked) print(asked.help);
+    else await main(asked);
   } catch (error) {
     endProgress();
     // Where the message says all, a stack trace is in the way.
@@ -39,10 +47,10 @@ export function formatSize(bytes: number): string {
   return `${(bytes / unit).toLocaleString("en-US", { maximumFractionDigits: bytes < 1e6 ? 0 : 1 })} ${name}`;
 }
 
-/** "cpu, 2 threads, strict" */
+/** "cpu, 2 threads, strict", or "webgpu, GeForce RTX 4070, strict" */
 export function describeDevice(): string {
-  const { device, threads, precision } = backend().capabilities();
-  return `${device}, ${threads} thread${threads === 1 ? "" : "s"}, ${precision}`;
+  const { adapter, device, threads, precision } = backend().capabilities();
+  return `${device}, ${adapter ?? `${threads} thread${threads === 1 ? "" : "s"}`}, ${precision}`;
 }
 
 /** "1,199,882 parameters" */

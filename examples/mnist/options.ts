@@ -15,7 +15,9 @@ Usage: npm run mnist -- [options]
   --seed N                 same seed, same weights to the bit (1)
   --limit N                train on the first N images only (60000)
   --output FILE            where the weights go (mnist-MODEL.safetensors)
-  --device cpu|reference   reference: float64 in plain TypeScript, slow (cpu)
+  --device cpu|webgpu|reference
+                           webgpu: the GPU, after npm install --no-save webgpu;
+                           reference: float64 in plain TypeScript, slow (cpu)
   --threads N|auto         of the cpu device; auto: one per core (auto)
   --precision strict|fast  strict: the same bits on every machine (strict)
   -h, --help               show this
@@ -33,7 +35,7 @@ export interface Settings {
   readonly seed: number;
   readonly limit: number;
   readonly output: string;
-  readonly device: "cpu" | "reference";
+  readonly device: "cpu" | "webgpu" | "reference";
   readonly threads: number | "auto";
   readonly precision: "strict" | "fast";
 }
@@ -59,7 +61,7 @@ export function readSettings(args: string[]): Asked<Settings> {
     seed: line.whole("seed", 1, 0),
     limit: line.whole("limit", 60_000, 1, 60_000),
     output: line.writable("output", `mnist-${model}.safetensors`),
-    device: line.choice("device", ["cpu", "reference"]),
+    device: line.choice("device", ["cpu", "webgpu", "reference"]),
     threads: line.threads(),
     precision: line.choice("precision", ["strict", "fast"]),
   };

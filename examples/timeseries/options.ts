@@ -11,7 +11,9 @@ Usage: npm run timeseries -- [options]
   --batch-size N           stretches of eight weeks per step (32)
   --seed N                 same seed, same weights to the bit (1)
   --limit N                train on the last N training days only (all)
-  --device cpu|reference   reference: float64 in plain TypeScript, slow (cpu)
+  --device cpu|webgpu|reference
+                           webgpu: the GPU, after npm install --no-save webgpu;
+                           reference: float64 in plain TypeScript, slow (cpu)
   --threads N|auto         of the cpu device; auto: one per core (auto)
   --precision strict|fast  strict: the same bits on every machine (strict)
   -h, --help               show this
@@ -25,7 +27,7 @@ export interface Settings {
   readonly batchSize: number;
   readonly seed: number;
   readonly limit: number;
-  readonly device: "cpu" | "reference";
+  readonly device: "cpu" | "webgpu" | "reference";
   readonly threads: number | "auto";
   readonly precision: "strict" | "fast";
 }
@@ -43,7 +45,7 @@ export function readSettings(args: string[]): Asked<Settings> {
     batchSize: line.whole("batch-size", 32, 1, 4096),
     seed: line.whole("seed", 1, 0),
     limit: line.whole("limit", 10_000, 1),
-    device: line.choice("device", ["cpu", "reference"]),
+    device: line.choice("device", ["cpu", "webgpu", "reference"]),
     threads: line.threads(),
     precision: line.choice("precision", ["strict", "fast"]),
   };
