@@ -25,7 +25,7 @@ export function start(name: string, args: readonly string[], preload: readonly s
       await sleep(10);
     }
   };
-  return { child, ended, printed };
+  return { child, ended, printed, output: () => stdout };
 }
 
 /** The last line of every example that disposes of what it made. */

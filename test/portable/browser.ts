@@ -4,24 +4,17 @@
  * so and stops; in CI (CI=true) that is a failure.
  */
 import { spawn } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import os from "node:os";
 import path from "node:path";
+import { findBrowser, noBrowser } from "./find-browser.ts";
 import type { Outcome } from "./report.ts";
 import { bundleSuites, show } from "./report.ts";
 
 const timeoutSeconds = 400;
 const webgpu = process.argv[2] === "--webgpu";
-const candidates = ["chromium", "chromium-browser", "google-chrome"];
-
-function findBrowser(): string | undefined {
-  const folders = (process.env.PATH ?? "").split(path.delimiter);
-  const named = process.env.CHROMIUM === undefined ? [] : [process.env.CHROMIUM];
-  const found = folders.flatMap((folder) => candidates.map((name) => path.join(folder, name)));
-  return [...named, ...found].find((file) => existsSync(file));
-}
 
 /** Serves the page and resolves with what it reports. */
 async function play(browser: string, script: string): Promise<Outcome> {
@@ -91,7 +84,7 @@ async function play(browser: string, script: string): Promise<Outcome> {
 async function main(): Promise<number> {
   const browser = findBrowser();
   if (browser === undefined) {
-    const text = "browser tests: no Chromium found (set CHROMIUM to its path)";
+    const text = `browser tests: ${noBrowser}`;
     if (process.env.CI === "true") {
       console.error(`failed: ${text}`);
       return 1;
