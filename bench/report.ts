@@ -4,7 +4,7 @@ import { isRate } from "./row.ts";
 import type { Cell, Result, Unit } from "./row.ts";
 
 const lineWidth = 100;
-const nameWidth = 30;
+export const nameWidth = 30;
 const cellWidth = 10;
 
 /** What is printed before the rows of a section. */

@@ -63,7 +63,11 @@ export function figure(
 }
 
 /** A cell from all samples, in seconds a call. */
-export function summarize(row: Row, seconds: readonly number[], settings?: string): Cell {
+export function summarize(
+  row: Pick<Row, "unit" | "amount">,
+  seconds: readonly number[],
+  settings?: string,
+): Cell {
   const sorted = [...seconds].sort((a, b) => a - b);
   const middle = sorted.length >> 1;
   const median =

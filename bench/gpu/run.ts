@@ -4,13 +4,14 @@ import { preparedOf } from "../engines/roadless-works.ts";
 import { Engine } from "../engines.ts";
 import type { Options } from "../options.ts";
 import { UsageError } from "../options.ts";
-import { formatHeader, formatResult } from "../report.ts";
+import { formatHeader, formatResult, nameWidth } from "../report.ts";
 import type { Cell, Ratio, Result, Row } from "../row.ts";
 import { summarize } from "../row.ts";
 import { describe, save } from "../save.ts";
 import { findGpu } from "./adapter.ts";
+import type { Limit } from "./limits.ts";
 import { copyOf, peakOf } from "./limits.ts";
-import { gpuRows, isSmall } from "./rows.ts";
+import { gpuRows, tinyOf } from "./rows.ts";
 
 /** Seconds of a sample, and how many there are. */
 interface Turns {
@@ -20,9 +21,13 @@ interface Turns {
 
 const full: Turns = { seconds: 0.3, samples: 6 };
 const quick: Turns = { seconds: 0.1, samples: 3 };
+/** On a software adapter: to see that it runs. */
+const once: Turns = { seconds: 0, samples: 1 };
 
 /** Figures go under this name; nothing is started by it. */
 const column = new Engine("webgpu", "roadless", () => []);
+
+const noFigures = "software adapter: no figures";
 
 /** @throws UsageError where there is no adapter, and where no row is chosen */
 export async function measureGpu(options: Options): Promise<void> {
@@ -36,66 +41,81 @@ export async function measureGpu(options: Options): Promise<void> {
     return;
   }
   const { gpu, adapter, name, software } = await findGpu();
+  const [precision] = options.precisions;
   console.log(`adapter: ${name}`);
-  await roadless.init({ device: "webgpu", gpu, precision: options.precisions[0] });
-  if (software) {
-    await tryAll(chosen);
-  } else {
-    const results = await measureAll(options, chosen, adapter);
-    if (options.json !== "") {
-      const about = await describe([], options);
-      const versions = { adapter: name, node: process.versions.node };
-      save(options.json, { ...about, versions, results });
-      console.log(`\nwritten to ${options.json}`);
+  await roadless.init({ device: "webgpu", gpu, precision });
+  try {
+    if (software) await tryAll(chosen, adapter);
+    else {
+      const turns = options.quick ? quick : full;
+      const results = await measureAll(chosen, adapter, turns, largeLimits, console.log);
+      if (options.json !== "") {
+        const about = await describe([], { ...options, precisions: [precision] });
+        const versions = { adapter: name, node: process.versions.node };
+        save(options.json, { ...about, versions, results });
+        console.log(`\nwritten to ${options.json}`);
+      }
     }
+  } finally {
+    roadless.backend().close();
   }
-  roadless.backend().close();
 }
 
-/** Software adapters show that the kernels run, not how fast. */
-async function tryAll(rows: readonly Row[]): Promise<void> {
-  console.log(
-    "a software adapter: what it can do in reasonable time runs once, and there are no figures",
-  );
-  for (const row of rows) {
-    const label = `${row.section}: ${row.name}`;
-    if (!isSmall(row)) {
-      console.log(`${label}: left out, too large`);
-      continue;
-    }
-    const { run, release } = preparedOf(row.work);
-    run();
-    await roadless.backend().sync();
-    release?.();
-    console.log(`${label}: ran without an error`);
-  }
+/**
+ * Goes the way of the figures with work of tiny sizes, and shows the table without its digits: they would be a CPU's.
+ *
+ * @throws Error where a row cannot run
+ */
+async function tryAll(rows: readonly Row[], adapter: GPUAdapter): Promise<void> {
+  console.log(`${noFigures}; every row runs a few times at a tiny size, nothing is saved`);
+  const print = (text: string): void => console.log(withoutFigures(text));
+  const results = await measureAll(rows.map(tinyOf), adapter, once, smallLimits, print);
+  console.log(`\n${noFigures}`);
+  const broken = results.filter(({ cells }) => "cannot" in cells[column.name]);
+  if (broken.length === 0) return;
+  const names = broken.map(({ section, name }) => `${section}: ${name}`);
+  throw new Error(`${broken.length} of ${results.length} rows cannot run: ${names.join(", ")}`);
 }
+
+/** Lines of a table with dots for the digits of figures; names and reasons stay. */
+export const withoutFigures = (table: string): string =>
+  table
+    .split("\n")
+    .map((line) => {
+      const stays = line.includes(" cannot: ") ? line.length : nameWidth;
+      return line.slice(0, stays) + line.slice(stays).replaceAll(/\d/g, "·");
+    })
+    .join("\n");
 
 async function measureAll(
-  options: Options,
   rows: readonly Row[],
   adapter: GPUAdapter,
+  turns: Turns,
+  limitsOf: (device: GPUDevice) => Limit[],
+  print: (text: string) => void,
 ): Promise<Result[]> {
-  const turns = options.quick ? quick : full;
-  const limits = await measureLimits(adapter, turns);
-  const results: Result[] = [...limits];
+  const results: Result[] = [];
   let section = "";
   let unit = "";
-  for (const row of rows) {
-    if (row.section !== section || row.unit !== unit) {
-      ({ section, unit } = row);
-      console.log(formatHeader(section, row.unit, [column]));
+  const show = (result: Result): void => {
+    if (result.section !== section || result.unit !== unit) {
+      ({ section, unit } = result);
+      print(formatHeader(section, unit, [column]));
     }
+    print(formatResult(result, [column]));
+    results.push(result);
+  };
+  const limits = await measureLimits(adapter, turns, limitsOf);
+  limits.forEach(show);
+  for (const row of rows) {
     const cell = await measure(row, turns);
-    const result: Result = {
-      section,
+    show({
+      section: row.section,
       name: row.name,
       unit: row.unit,
       cells: { [column.name]: cell },
       ratios: shareOf(row, cell, limits),
-    };
-    console.log(formatResult(result, [column]));
-    results.push(result);
+    });
   }
   return results;
 }
@@ -110,28 +130,30 @@ export function shareOf(row: Row, cell: Cell, limits: readonly Result[]): Ratio[
   return [{ label, values: { [column.name]: cell.best / best.best } }];
 }
 
-async function measureLimits(adapter: GPUAdapter, turns: Turns): Promise<Result[]> {
+function largeLimits(device: GPUDevice): Limit[] {
+  const { maxStorageBufferBindingSize, maxBufferSize } = device.limits;
+  const largest = Math.min(maxStorageBufferBindingSize, maxBufferSize, 2 ** 28);
+  return [peakOf(device, 8192, 256), copyOf(device, largest - (largest % 4096))];
+}
+
+const smallLimits = (device: GPUDevice): Limit[] => [peakOf(device, 4, 8), copyOf(device, 2 ** 16)];
+
+async function measureLimits(
+  adapter: GPUAdapter,
+  turns: Turns,
+  limitsOf: (device: GPUDevice) => Limit[],
+): Promise<Result[]> {
   const { maxStorageBufferBindingSize, maxBufferSize } = adapter.limits;
   const device = await adapter.requestDevice({
     requiredLimits: { maxStorageBufferBindingSize, maxBufferSize },
   });
-  const largest = Math.min(maxStorageBufferBindingSize, maxBufferSize, 2 ** 28);
   const results: Result[] = [];
-  for (const limit of [peakOf(device, 8192, 256), copyOf(device, largest - (largest % 4096))]) {
+  for (const limit of limitsOf(device)) {
     const { name, unit, amount } = limit;
     const seconds = await samples((times) => limit.run(times), turns);
     limit.release();
-    const cell = summarize({ ...gpuRows[0], unit, amount }, seconds);
-    const result: Result = {
-      section: "adapter",
-      name,
-      unit,
-      cells: { [column.name]: cell },
-      ratios: [],
-    };
-    console.log(formatHeader("adapter", unit, [column]));
-    console.log(formatResult(result, [column]));
-    results.push(result);
+    const cell = summarize({ unit, amount }, seconds);
+    results.push({ section: "adapter", name, unit, cells: { [column.name]: cell }, ratios: [] });
   }
   device.destroy();
   return results;
@@ -139,17 +161,19 @@ async function measureLimits(adapter: GPUAdapter, turns: Turns): Promise<Result[
 
 /** A row that cannot run says why. */
 async function measure(row: Row, turns: Turns): Promise<Cell> {
-  const { sync } = roadless.backend();
+  let release: (() => void) | undefined;
   try {
-    const { run, release } = preparedOf(row.work);
+    const prepared = preparedOf(row.work);
+    ({ release } = prepared);
     const seconds = await samples(async (times) => {
-      for (let i = 0; i < times; i++) run();
-      await sync.call(roadless.backend());
+      for (let i = 0; i < times; i++) prepared.run();
+      await roadless.backend().sync();
     }, turns);
-    release?.();
     return summarize(row, seconds);
   } catch (error) {
     return { cannot: (error as Error).message.split("\n")[0] };
+  } finally {
+    release?.();
   }
 }
 

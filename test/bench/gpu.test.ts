@@ -1,12 +1,16 @@
-/** The benchmark of a GPU: what it takes for one, how it samples and compares, and that its own kernels are valid. */
+/** The benchmark of a GPU: what it takes for one, how it samples, counts and compares, and that every row runs. */
+import { spawn } from "node:child_process";
+import { readdirSync } from "node:fs";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { findGpu, isSoftware } from "../../bench/gpu/adapter.ts";
 import { copyOf, peakOf } from "../../bench/gpu/limits.ts";
 import { gpuRows } from "../../bench/gpu/rows.ts";
-import { samples, shareOf } from "../../bench/gpu/run.ts";
+import { samples, shareOf, withoutFigures } from "../../bench/gpu/run.ts";
 import type { Cell, Result } from "../../bench/row.ts";
-import { unavailable } from "../webgpu/gpu.ts";
+import { figure } from "../../bench/row.ts";
+import { optim, scope, square, tensor } from "../../src/index.ts";
+import { adapter as adapterName, unavailable } from "../webgpu/gpu.ts";
 
 const bench = suite("bench of a GPU");
 
@@ -58,6 +62,109 @@ bench("rates are held against the limit in their unit", () => {
   assert.equal(share("training steps", "mlp 784-128-10, batch 64", 500), []);
 });
 
+bench("products count a multiplication and an addition for each term", () => {
+  const products = gpuRows.filter(({ section }) => section === "gemm");
+  assert.ok(products.length > 20);
+  for (const { name, amount, work } of products) {
+    const [m, n, k] = name.split(" ")[1].split("x").map(Number);
+    assert.is(amount, 2 * m * n * k, name);
+    assert.ok(work.kind === "gemm" && work.m === m && work.n === n && work.k === k, name);
+  }
+  assert.is(figure({ unit: "GFLOP/s", amount: 2 * 1000 ** 3 }, 1e-3), 2000);
+});
+
+bench("convolutions count the terms of every window, in every pass", () => {
+  const windows = (extent: number, k: number, stride: number, padding: number): number => {
+    let count = 0;
+    for (let from = -padding; from + k <= extent + padding; from += stride) count++;
+    return count;
+  };
+  const convolutions = gpuRows.filter(({ section }) => section === "conv");
+  assert.ok(convolutions.length > 20);
+  for (const { name, amount, work } of convolutions) {
+    if (work.kind !== "conv") throw new Error(name);
+    const { n, c, h, o, k, stride, padding, groups } = work.shape;
+    const outputs = n * o * windows(h, k, stride, padding) ** 2;
+    assert.is(amount, 2 * outputs * (c / groups) * k ** 2, name);
+  }
+});
+
+const { AdamWScheduleFree, RAdamScheduleFree, SGDScheduleFree } = optim;
+const optimizers = { AdamWScheduleFree, RAdamScheduleFree, SGDScheduleFree };
+
+bench("fused steps move what the optimizer holds: all is read, and written but for the gradient", () => {
+  const steps = gpuRows.filter(({ unit, section }) => section === "fused steps" && unit === "GB/s");
+  assert.is(steps.length, 3);
+  for (const { name, amount, work } of steps) {
+    if (work.kind !== "step") throw new Error(name);
+    const open = scope();
+    const x = tensor([1, 2], { requiresGrad: true });
+    const optimizer = new optimizers[work.optimizer]([x], { lr: 0.01 });
+    optimizer.train();
+    square(x).sum().backward();
+    optimizer.step();
+    const { state } = optimizer.stateDict();
+    const kept = Object.values(state[0]).filter(
+      (value) => typeof value === "object" && "shape" in value && String(value.shape) === "2",
+    );
+    const arrays = 2 + kept.length; // with the parameter and the gradient
+    assert.is(amount, 4 * (2 * arrays - 1) * work.parameters, name);
+    optimizer.dispose();
+    open.end();
+  }
+  assert.is(figure({ unit: "GB/s", amount: 280e6 }, 1e-3), 280);
+});
+
+/** A device that only remembers the code it was given and the workgroups of a dispatch. */
+function pretended(): { device: GPUDevice; code: () => string; groups: () => number } {
+  let code = "";
+  let groups = 0;
+  const pass = {
+    setPipeline() {},
+    setBindGroup() {},
+    dispatchWorkgroups: (x: number, y: number) => (groups = x * y),
+    end() {},
+  };
+  const device = {
+    createBuffer: () => ({ destroy() {} }),
+    createShaderModule: (module: { code: string }) => ({ code } = module),
+    createComputePipeline: () => ({ getBindGroupLayout() {} }),
+    createBindGroup() {},
+    createCommandEncoder: () => ({ beginComputePass: () => pass, finish() {} }),
+    queue: { submit() {}, onSubmittedWorkDone: async () => {} },
+  };
+  return { device: device as unknown as GPUDevice, code: () => code, groups: () => groups };
+}
+
+bench("limits count what their kernels do", async () => {
+  const { device, code, groups } = pretended();
+  const lanes = (): number => Number(/workgroup_size\((\d+)\)/.exec(code())![1]);
+  const peak = peakOf(device, 48, 100);
+  await peak.run(1);
+  const perStep = code().match(/= fma\(c\d+, a, b\);/g)!.length * 4;
+  assert.match(code(), "k < 100u");
+  assert.is(peak.amount, groups() * lanes() * 100 * perStep * 2);
+  for (const byteLength of [2 ** 16, 2 ** 28]) {
+    const copy = copyOf(device, byteLength);
+    await copy.run(1);
+    assert.match(code(), "y[i] = source[i]");
+    assert.is(groups() * lanes() * 16, byteLength, "each lane moves a vec4");
+    assert.is(copy.amount, 2 * byteLength, "read and written");
+  }
+});
+
+bench("a table without figures keeps its names and reasons", () => {
+  const lines = [
+    "gemm, GFLOP/s                  webgpu",
+    "nn 4096x4096x4096              1234-5%",
+    "    webgpu cannot: 3 arrays at once",
+  ];
+  assert.is(
+    withoutFigures(lines.join("\n")),
+    [lines[0], "nn 4096x4096x4096              ····-·%", lines[2]].join("\n"),
+  );
+});
+
 if (unavailable !== null) bench.skip("the limits' kernels", unavailable);
 else {
   bench("the limits' kernels are valid, and run", async () => {
@@ -72,6 +179,35 @@ else {
     assert.is(await device.popErrorScope(), null);
     device.destroy();
   });
+}
+
+if (isSoftware(adapterName, undefined)) {
+  bench("on a software adapter every row runs, without figures and without a file", async () => {
+    const results = (): string[] => readdirSync("bench/results").sort();
+    const before = results();
+    const { code, text } = await play(["--device", "webgpu", "--quick"]);
+    assert.is(code, 0, text);
+    assert.match(text, adapterName);
+    assert.is(text.split("software adapter: no figures").length, 3, text);
+    for (const { name, long } of gpuRows) {
+      const line = text.split("\n").find((each) => each.startsWith(name));
+      if (long) assert.is(line, undefined, name);
+      else assert.match(line ?? `${name} is missing`, /^.{30} *[·.e+-]+%?$/);
+    }
+    assert.match(text, "of the peak");
+    assert.match(text, "of the copy");
+    assert.equal(results(), before);
+  });
+}
+
+/** `npm run bench` with these arguments: its exit code and all that it prints. */
+function play(args: string[]): Promise<{ code: number | null; text: string }> {
+  const child = spawn(process.execPath, ["--import", "tsx", "bench/run.ts", ...args]);
+  let text = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding("utf8").on("data", (part: string) => (text += part));
+  }
+  return new Promise((resolve) => child.on("close", (code) => resolve({ code, text })));
 }
 
 bench.run();
