@@ -7,7 +7,7 @@ import { BackendError, ValueError } from "./errors.ts";
 export interface DeviceOptions {
   /** Threads that share the work, or "auto" (default): one per available core. */
   threads?: number | "auto";
-  /** "strict" (default): the same bits on every runtime. "fast": relaxed SIMD where there is any. */
+  /** "strict" (default): the same bits on every runtime. "fast": relaxed SIMD, subgroups and f16 where there are any. */
   precision?: "strict" | "fast";
   /** The kernel module, where the embedded one is refused (a Module, its bytes, or a Response). */
   wasm?: WebAssembly.Module | BufferSource | Response;

@@ -66,6 +66,8 @@ export interface Kernel {
   readonly wasm: string;
   readonly wgsl?: string | Readonly<Partial<Record<DType, string>>>;
   readonly params?: readonly string[];
+  /** Is it a gradient of the kind of a forward operation? Then precision "fast" does not round its operands. */
+  readonly gradient?: boolean;
 }
 
 export interface Capabilities {
@@ -81,7 +83,10 @@ export interface Capabilities {
   readonly reservedBytes: number;
   /** False where results can only be read asynchronously. */
   readonly syncReads: boolean;
-  /** What the GPU is called, and the optional features that its device has. */
+  /**
+   * What the GPU is called, and the optional features that are used: in precision "fast", as far as the adapter has them, "subgroups" for
+   * sums and "shader-f16" for the operands of forward products.
+   */
   readonly adapter?: string;
   readonly features?: readonly string[];
 }

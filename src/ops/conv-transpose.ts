@@ -44,6 +44,7 @@ const convTranspose2dOp: Op<TransposeAttrs> = defineOp<TransposeAttrs>({
 const transposeGradOp = defineOp<TransposeAttrs>({
   ...conv2dOp,
   name: "convTranspose2dGrad",
+  gradient: true,
   shape: (_inputs, { xShape }) => xShape,
   saves: undefined,
   vjp: undefined,

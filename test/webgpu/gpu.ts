@@ -3,7 +3,10 @@ import * as rl from "../../src/index.ts";
 
 /** Where the package `webgpu` lies, if it is not among the project's own: its index.js. */
 const packagePath = "ROADLESS_WEBGPU";
-/** Set where an adapter must be there: without one, tests fail instead of being skipped. */
+/**
+ * Set where an adapter must be there: without one, tests fail instead of being skipped. "1", or names of features that it
+ * must have, separated by commas.
+ */
 const required = "ROADLESS_WEBGPU_REQUIRED";
 
 /** Pages have none. */
@@ -35,19 +38,26 @@ export function loseDevice(): void {
   device!.destroy();
 }
 
-/** Starts a new device in place of the last one; why there is none, or null. */
-export async function startWebGpu(precision: "strict" | "fast" = "strict"): Promise<string | null> {
+/** Is it Dawn in Node, which takes flags? */
+export const isDawn = environment[packagePath] !== undefined;
+
+/** Starts a new device in place of the last one, Dawn with these flags; why there is none, or null. */
+export async function startWebGpu(
+  precision: "strict" | "fast" = "strict",
+  flags: string[] = [],
+): Promise<string | null> {
   stopWebGpu();
   const path = environment[packagePath];
   try {
     const platform = (globalThis as { navigator?: { gpu?: GPU } }).navigator?.gpu;
-    const gpu = path === undefined ? platform : (await load(path)).create([]);
+    const gpu = path === undefined ? platform : (await load(path)).create(flags);
     await rl.init({
       device: "webgpu",
       precision,
       ...(gpu === undefined ? {} : { gpu: watched(gpu) }),
     });
     running = true;
+    if (precision === "fast") checkFeatures();
     return null;
   } catch (error) {
     if (environment[required] !== undefined) throw error;
@@ -55,6 +65,14 @@ export async function startWebGpu(precision: "strict" | "fast" = "strict"): Prom
   } finally {
     await rl.init({ device: "cpu" });
   }
+}
+
+/** A device in fast precision has what must be there. */
+function checkFeatures(): void {
+  const { features = [] } = rl.backend("webgpu").capabilities();
+  const names = (environment[required] ?? "1").split(",").filter((name) => name !== "1");
+  const missing = names.filter((name) => !features.includes(name));
+  if (missing.length > 0) throw new Error(`${required}: the adapter lacks ${missing.join(", ")}`);
 }
 
 const load = (path: string): Promise<{ create(flags: string[]): GPU }> => import(path);

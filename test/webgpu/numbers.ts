@@ -20,13 +20,18 @@ export async function errorOf(k: number, f: (device: Device) => Tensor): Promise
   return worst / Math.sqrt(k);
 }
 
-/** The same numbers on every device. */
-export function numbers(shape: readonly number[], seed: number, device: Device): Tensor {
+/** The same numbers in (-1, 1) on every device; `change` may make others of them. */
+export function numbers(
+  shape: readonly number[],
+  seed: number,
+  device: Device,
+  change: (x: number) => number = (x) => x,
+): Tensor {
   const size = shape.reduce((product, extent) => product * extent, 1);
   let state = seed;
   const values = Float32Array.from({ length: size }, () => {
     state = (Math.imul(state, 1664525) + 1013904223) | 0;
-    return state / 2 ** 31;
+    return change(state / 2 ** 31);
   });
   return rl.reshape(rl.tensor(values, { device }), shape);
 }

@@ -12,8 +12,12 @@ export interface GpuOptions {
 const gpus = new Set<GPU>();
 let dawn: GPU | undefined;
 
+/** What code may use beyond the language's core: both change the last bits, and halves more than those. */
+const optional: GPUFeatureName[] = ["shader-f16", "subgroups"];
+
 /**
- * A device with everything the adapter offers.
+ * A device with the adapter's limits. It has optional features in precision "fast" alone, so that nothing can be compiled
+ * for a strict one that uses them.
  *
  * @throws BackendError when there is no WebGPU or no adapter
  */
@@ -29,7 +33,7 @@ export async function openDevice(
         'Direct3D 12) and the browser\'s flags, or use await init({ device: "cpu" })',
     );
   }
-  const wanted: GPUFeatureName[] = ["shader-f16", "subgroups"];
+  const wanted = options.precision === "fast" ? optional : [];
   const requiredFeatures = wanted.filter((feature) => adapter.features.has(feature));
   const device = await adapter
     .requestDevice({ requiredFeatures, requiredLimits: limitsOf(adapter) })

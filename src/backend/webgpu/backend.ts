@@ -58,10 +58,9 @@ export class GpuBackend implements Backend {
     this.#pool = new Pool(gpu, report);
     this.#queue = new Queue(gpu);
     this.#fault = this.#pool.alloc(4 * FAULT_WORDS);
-    const subgroups = precision === "fast" && gpu.features.has("subgroups");
-    this.#pipelines = new Pipelines(gpu, this.#queue.parameters, subgroups);
+    this.#pipelines = new Pipelines(gpu, this.#queue.parameters);
     this.#runtime = new GpuRuntime(
-      gpu.limits,
+      gpu,
       this.#pool,
       this.#queue,
       this.#pipelines,

@@ -20,6 +20,7 @@ const noAttrs: Attrs = {};
 /** Runs launchers, and what they ask for. */
 export class GpuRuntime implements Runtime {
   readonly group: Runtime["group"];
+  readonly halves: boolean;
   readonly #pool: Pool;
   readonly #queue: Queue;
   readonly #faults: Faults;
@@ -33,7 +34,7 @@ export class GpuRuntime implements Runtime {
   #operation = "";
 
   constructor(
-    limits: GPUSupportedLimits,
+    { limits, features }: GPUDevice,
     pool: Pool,
     queue: Queue,
     pipelines: Pipelines,
@@ -45,6 +46,7 @@ export class GpuRuntime implements Runtime {
       lanes: Math.min(limits.maxComputeInvocationsPerWorkgroup, limits.maxComputeWorkgroupSizeX),
       bytes: limits.maxComputeWorkgroupStorageSize,
     };
+    this.halves = features.has("shader-f16");
     this.#pool = pool;
     this.#queue = queue;
     this.#pipelines = pipelines;

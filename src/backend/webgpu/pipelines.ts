@@ -47,16 +47,13 @@ export function bindingsOf(dispatch: Dispatch): Binding[] {
 export class Pipelines {
   readonly #device: GPUDevice;
   readonly #parameters: GPUBuffer;
-  readonly #subgroups: boolean;
   readonly #pipelines = new Map<string, Prepared>();
   readonly #layouts = new Map<string, GPUBindGroupLayout>();
   readonly #groups = new Map<string, GPUBindGroup>();
 
-  /** @param subgroups may code use them? */
-  constructor(device: GPUDevice, parameters: GPUBuffer, subgroups: boolean) {
+  constructor(device: GPUDevice, parameters: GPUBuffer) {
     this.#device = device;
     this.#parameters = parameters;
-    this.#subgroups = subgroups;
   }
 
   pipeline(dispatch: Dispatch, bindings: readonly Binding[]): Prepared {
@@ -64,7 +61,7 @@ export class Pipelines {
     for (const { name, view, wide } of bindings) key += ` ${name}:${view.dtype}${wide ? "4" : ""}`;
     const known = this.#pipelines.get(key);
     if (known !== undefined) return known;
-    const { limits } = this.#device;
+    const { limits, features } = this.#device;
     if (bindings.length > limits.maxStorageBuffersPerShaderStage) {
       throw new BackendError(
         `webgpu: ${dispatch.key} needs ${bindings.length} arrays at once; this adapter binds ` +
@@ -72,7 +69,7 @@ export class Pipelines {
       );
     }
     const layout = this.#layout(bindings.map(({ writable }) => (writable ? "w" : "r")).join(""));
-    const code = wgslOf(dispatch, bindings, this.#subgroups);
+    const code = wgslOf(dispatch, bindings, features.has("subgroups"));
     const pipeline = this.#device.createComputePipeline({
       label: key,
       layout: this.#device.createPipelineLayout({ bindGroupLayouts: [layout] }),
@@ -189,7 +186,8 @@ function wgslOf(dispatch: Dispatch, bindings: readonly Binding[], subgroups: boo
     ? `let i = (id.y * grid.x + id.x) * ${lanes}u + lane;`
     : "let group = id.y * grid.x + id.x;";
   const functions = functionsFor(outside + body, subgroups);
-  return `${functions.includes("subgroup") ? "enable subgroups;\n" : ""}struct Parameters {
+  const extensions = functions.includes("subgroup") ? "enable subgroups;\n" : "";
+  return `${outside.includes("vec4h") ? "enable f16;\n" : ""}${extensions}struct Parameters {
   ${fieldsOf(dispatch, bindings).join(",\n  ")},
 }
 @group(0) @binding(0) var<uniform> p: Parameters;

@@ -41,6 +41,8 @@ export interface IndexCheck {
 export interface Runtime {
   /** What a workgroup may have at most. */
   readonly group: { readonly lanes: number; readonly bytes: number };
+  /** May code use f16, and give up precision for it? */
+  readonly halves: boolean;
   run(dispatch: Dispatch): void;
   /** A row-major copy of the view; the view itself where it is dense already. */
   dense(view: View): View;

@@ -127,7 +127,7 @@ function planesOperand(
 }
 
 /** [filters, channels · taps] · [channels · taps, images · plane] for each group */
-const conv2d: Launcher = (rt, _kernel, inputs, [y], attrs) => {
+const conv2d: Launcher = (rt, kernel, inputs, [y], attrs) => {
   const [x, weight, bias] = inputs.map((view) => rt.dense(view));
   const geometry = geometryOf(x, weight, y, attrs);
   const activation = activationOf(attrs);
@@ -172,6 +172,7 @@ const conv2d: Launcher = (rt, _kernel, inputs, [y], attrs) => {
       ? {}
       : { bias: "bias[p.bias_at + batch * p.filters + row]", finishReads: { bias } }),
     activation,
+    halves: kernel.gradient !== true,
   });
 };
 

@@ -53,6 +53,12 @@ const matmul: Launcher = (rt, _kernel, [a, b], [y]) => {
   });
 };
 
+interface LayerOptions {
+  readonly bias?: View;
+  readonly activation?: Activation | null;
+  readonly halves?: boolean;
+}
+
 /** y = a · b + bias of matrices; b's rows and columns exchanged on demand. */
 function product(
   rt: Runtime,
@@ -62,8 +68,7 @@ function product(
   [bRow, bColumn]: readonly number[],
   k: number,
   y: View,
-  bias?: View,
-  activation: Activation | null = null,
+  { bias, ...options }: LayerOptions = {},
 ): void {
   const [m, n] = y.shape;
   const small = isSmall(m, n, k, 1);
@@ -98,7 +103,7 @@ function product(
     at: "row * p.n + column",
     quads: n % 4 === 0,
     ...(bias === undefined ? {} : { bias: "bias[p.bias_at + column]", finishReads: { bias } }),
-    activation,
+    ...options,
   });
 }
 
@@ -106,9 +111,12 @@ const turned = ([row, column]: readonly number[]): readonly number[] => [column,
 
 /** x [m, k], weight [n, k], bias? → x · weightᵀ + bias */
 const linear: Launcher = (rt, _kernel, [x, weight, bias], [y], attrs) => {
-  const dense = bias === undefined ? undefined : rt.dense(bias);
   const [k] = x.shape.slice(1);
-  product(rt, x, x.strides, weight, turned(weight.strides), k, y, dense, activationOf(attrs));
+  product(rt, x, x.strides, weight, turned(weight.strides), k, y, {
+    bias: bias === undefined ? undefined : rt.dense(bias),
+    activation: activationOf(attrs),
+    halves: true,
+  });
 };
 
 /** x, weight, dy → those of dx = dy · weight, dweight = dyᵀ · x, dbias that are asked for */

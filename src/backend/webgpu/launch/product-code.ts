@@ -4,7 +4,11 @@
  *
  * Both tiles lie as vec4 of four neighbours across, for each k: a lane reads `laneRows` / 4 and `laneColumns` / 4 of them for
  * a block of multiply-adds. Its quads are interleaved with those of the other lanes, which therefore read side by side.
+ *
+ * In halves (half-code.ts) there is room for two tiles of each: one is filled while slow lanes still read the other, so that
+ * a step has one barrier and not two.
  */
+import { beyondCode, exactStep, noteBeyond } from "./half-code.ts";
 import type { Operand, Product } from "./product.ts";
 import type { Tile } from "./tiles.ts";
 import { DEPTH } from "./tiles.ts";
@@ -38,22 +42,54 @@ export function finishOf({
 export const activate = (value: string, on = 0): string =>
   `finish(${value}, batch, row, column${on === 0 ? "" : ` + ${on}u`})`;
 
-/** Kernels store the finished sums, or (not `whole`) those of a part of k; `quads` at a time. */
-export function tileCode(product: Product, tile: Tile, whole: boolean, quads: boolean) {
+export interface Form {
+  /** Are the finished sums stored? Otherwise those of a part of k. */
+  readonly whole: boolean;
+  /** Are four columns stored at a time? */
+  readonly quads: boolean;
+  /** Are tiles rounded to f16? */
+  readonly halves: boolean;
+}
+
+export function tileCode(product: Product, tile: Tile, { whole, quads, halves }: Form) {
   const { rows, columns, laneRows, laneColumns, lanes } = tile;
-  const a = filling("a", "row", product.a, rows, lanes);
-  const b = filling("b", "column", product.b, columns, lanes);
+  const a = filling("a", "row", product.a, rows, lanes, halves);
+  const b = filling("b", "column", product.b, columns, lanes, halves);
   const lanesAcross = columns / laneColumns;
   const lanesDown = rows / laneRows;
   const blocks = range(laneRows).flatMap((r) =>
     range(laneColumns / 4).map((q) => ({ r, q, name: `c${r}_${q}` })),
   );
-  const quadOf = (array: string, width: number, q: number, lane: string, apart: number): string =>
-    `${array}[depth * ${width / 4}u + ${q * apart}u + ${lane}]`;
+  const rowOf = (r: number): string =>
+    `first_row + 4u * (lane_row + ${(r >> 2) * lanesDown}u) + ${r % 4}u`;
+  const columnOf = (q: number): string => `first_column + 4u * (lane_column + ${q * lanesAcross}u)`;
+  const quadOf = (name: string, width: number, q: number, lane: string, apart: number): string => {
+    const at = `depth * ${width / 4}u + ${q * apart}u + ${lane}`;
+    return halves ? `vec4f(tile_${name}[${sideOf(width)} + ${at}])` : `tile_${name}[${at}]`;
+  };
+  const sums = (indent: string): string =>
+    blocks
+      .map(
+        ({ r, q, name }) =>
+          `${indent}${name} = fma(vec4f(a${r >> 2}.${components[r % 4]}), b${q}, ${name});`,
+      )
+      .join("\n");
+  const step = `      for (var depth = 0u; depth < ${DEPTH}u; depth++) {
+${range(laneRows / 4)
+  .map((q) => `        let a${q} = ${quadOf("a", rows, q, "lane_row", lanesDown)};`)
+  .join("\n")}
+${range(laneColumns / 4)
+  .map((q) => `        let b${q} = ${quadOf("b", columns, q, "lane_column", lanesAcross)};`)
+  .join("\n")}
+${sums("        ")}
+      }`;
+  const array = (width: number): string =>
+    halves ? `array<vec4h, ${2 * (width / 4) * DEPTH}>` : `array<vec4f, ${(width / 4) * DEPTH}>`;
   return {
-    outside: `var<workgroup> tile_a: array<vec4f, ${(rows / 4) * DEPTH}>;
-var<workgroup> tile_b: array<vec4f, ${(columns / 4) * DEPTH}>;
+    outside: `var<workgroup> tile_a: ${array(rows)};
+var<workgroup> tile_b: ${array(columns)};
 ${product.outside ?? ""}
+${halves ? beyondCode(product) : ""}
 ${whole ? finishOf(product) : ""}
 ${storing(product, whole, quads)}`,
     body: `  let tiles = p.rowTiles * p.columnTiles;
@@ -73,40 +109,36 @@ ${product.setup ?? ""}
 ${a.declare}
 ${b.declare}
 ${blocks.map(({ name }) => `  var ${name} = vec4f();`).join("\n")}
+${halves ? "  var side = 0u;" : ""}
   for (var start = begin; ; start += ${DEPTH}u) {
 ${a.fetch}
 ${b.fetch}
     if (start > begin) {
-      for (var depth = 0u; depth < ${DEPTH}u; depth++) {
-${range(laneRows / 4)
-  .map((q) => `        let a${q} = ${quadOf("tile_a", rows, q, "lane_row", lanesDown)};`)
-  .join("\n")}
-${range(laneColumns / 4)
-  .map((q) => `        let b${q} = ${quadOf("tile_b", columns, q, "lane_column", lanesAcross)};`)
-  .join("\n")}
-${blocks
-  .map(
-    ({ r, q, name }) =>
-      `        ${name} = fma(vec4f(a${r >> 2}.${components[r % 4]}), b${q}, ${name});`,
-  )
-  .join("\n")}
-      }
+${
+  halves
+    ? exactStep(
+        range(laneRows / 4).map((q) => rowOf(4 * q)),
+        range(laneColumns / 4).map(columnOf),
+        sums("          "),
+        step,
+      )
+    : step
+}
     }
     if (start >= end) { break; }
-    workgroupBarrier();
+    ${halves ? "side = 1u - side;" : "workgroupBarrier();"}
 ${a.put}
 ${b.put}
     workgroupBarrier();
   }
 ${blocks
-  .map(({ r, q, name }) => {
-    const row = `first_row + 4u * (lane_row + ${(r >> 2) * lanesDown}u) + ${r % 4}u`;
-    const column = `first_column + 4u * (lane_column + ${q * lanesAcross}u)`;
-    return `  store(split, batch, ${row}, ${column}, ${name});`;
-  })
+  .map(({ r, q, name }) => `  store(split, batch, ${rowOf(r)}, ${columnOf(q)}, ${name});`)
   .join("\n")}`,
   };
 }
+
+/** Where a tile in halves begins. */
+const sideOf = (width: number): string => `side * ${(width / 4) * DEPTH}u`;
 
 const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
 
@@ -123,6 +155,7 @@ function filling(
   operand: Operand,
   width: number,
   lanes: number,
+  halves: boolean,
 ): Filling {
   const quads = width / 4;
   // What is read as vec4 along k comes in blocks of 4 × 4, to be turned over; all else as vec4 across.
@@ -169,15 +202,15 @@ function filling(
 ${reads.join("\n")}
     }`,
     );
-    const at = (j: number): string =>
-      `tile_${name}[(${own}_depth + ${j}u) * ${quads}u + ${own}_quad]`;
+    const side = halves ? `${sideOf(width)} + ` : "";
+    const into = (j: number, value: string): string =>
+      `tile_${name}[${side}(${own}_depth + ${j}u) * ${quads}u + ${own}_quad] = ${halves ? `vec4h(${value})` : value};`;
     const column = (j: number): string =>
       `vec4f(${range(4)
         .map((r) => `${own}_v${r}.${components[j]}`)
         .join(", ")})`;
-    const stores = turned
-      ? range(4).map((j) => `${at(j)} = ${column(j)};`)
-      : [`${at(0)} = ${own}_v0;`];
+    const stores = turned ? range(4).map((j) => into(j, column(j))) : [into(0, `${own}_v0`)];
+    if (halves) stores.push(noteBeyond(range(parts).map((j) => `${own}_v${j}`)));
     put.push(
       idle === ""
         ? `    ${stores.join("\n    ")}`

@@ -7,6 +7,7 @@
  */
 import type { Attrs, View } from "../../backend.ts";
 import type { Runtime } from "../runtime.ts";
+import { FLAG_BYTES } from "./half-code.ts";
 import { activate, finishOf, tileCode } from "./product-code.ts";
 import { isSmall, planOf } from "./tiles.ts";
 
@@ -55,6 +56,8 @@ export interface Product {
   readonly finishReads?: Readonly<Record<string, View>>;
   /** Do A or B read the array `y`? Then sums are never in parts, which would be written elsewhere. */
   readonly inPlace?: boolean;
+  /** May A and B be rounded to f16 where the device has it? In forward products alone: see half-code.ts. */
+  readonly halves?: boolean;
 }
 
 export interface Activation {
@@ -105,17 +108,20 @@ export const wideOf = (operands: Readonly<Record<string, Operand>>): string[] =>
 export function multiply(rt: Runtime, product: Product): void {
   const { m, n, k, batch, y, activation = null, bias, inPlace = false } = product;
   if (m * n * batch === 0) return;
-  const { tile, splits, part } = planOf(m, n, k, batch, rt.group, !inPlace);
+  const small = isSmall(m, n, k, batch);
+  const halves = product.halves === true && rt.halves && !small;
+  const limits = halves ? { ...rt.group, bytes: rt.group.bytes - FLAG_BYTES } : rt.group;
+  const { tile, splits, part } = planOf(m, n, k, batch, limits, !inPlace);
   const rowTiles = Math.ceil(m / tile.rows);
   const columnTiles = Math.ceil(n / tile.columns);
   const whole = splits === 1;
   const target = whole ? y : rt.scratch(splits * batch * m * n, "float32");
   const inQuads = whole ? product.quads && y.offset % 4 === 0 : n % 4 === 0;
-  const quads = inQuads && !isSmall(m, n, k, batch);
+  const quads = inQuads && !small;
   const orders = [product.a, product.b].map(
     ({ alongK, wide }) => `${alongK ? "k" : "x"}${wide ? "4" : ""}`,
   );
-  const size = `${tile.rows}x${tile.columns}`;
+  const size = `${tile.rows}x${tile.columns}${halves ? " halves" : ""}`;
   const slope = activation === null ? {} : { f32: { slope: activation.slope } };
   const finish = `${bias === undefined ? "" : "bias "}${activation?.activation ?? ""}`;
   const shape = { m, n, k, batches: batch };
@@ -128,7 +134,7 @@ export function multiply(rt: Runtime, product: Product): void {
     ...(whole ? slope : {}),
     groups: splits * batch * rowTiles * columnTiles,
     lanes: tile.lanes,
-    code: () => tileCode(product, tile, whole, quads),
+    code: () => tileCode(product, tile, { whole, quads, halves }),
   });
   if (whole) return;
   rt.run({
