@@ -97,6 +97,12 @@ export class FlatGroup {
     return made;
   }
 
+  /** The same, but what a new block holds is undefined: for what is written before it is read. */
+  room(name: string): Tensor {
+    if (!this.has(name)) this.blocks.set(name, roomLike(this.values, name));
+    return this.block(name);
+  }
+
   /** Frees a block, if there is one of that name. */
   drop(name: string): void {
     this.blocks.get(name)?.dispose();
@@ -222,10 +228,14 @@ export class FlatGroup {
 
 /** Zeros of the size and dtype of a block, in no scope. */
 export function emptyBlock(like: Tensor, name: string): Tensor {
-  const storage = Storage.allocate(like.backend, like.size, like.dtype);
-  const block = new Tensor(storage, [like.size], [1], 0, name);
+  const block = roomLike(like, name);
   if (block.size > 0) runInPlace(fill, [], [block], { value: 0 });
   return block;
+}
+
+function roomLike(like: Tensor, name: string): Tensor {
+  const storage = Storage.allocate(like.backend, like.size, like.dtype);
+  return new Tensor(storage, [like.size], [1], 0, name);
 }
 
 function view(block: Tensor, begin: number, shape: readonly number[]): Tensor {

@@ -1,7 +1,9 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { Kernel, NdArray, ReferenceFunction, View } from "../../src/backend/backend.ts";
+import { optimWrapperLaunchers } from "../../src/backend/wasm/launch/optim-wrapper.ts";
 import { optimLaunchers } from "../../src/backend/wasm/launch/optim.ts";
+import * as base from "../../src/optim/base/kernels.ts";
 import {
   adamcKernel,
   adamwKernel,
@@ -10,10 +12,15 @@ import {
   radamSgdKernel,
   sgdKernel,
 } from "../../src/optim/schedule-free/kernels.ts";
-import { afterKernel, beforeKernel } from "../../src/optim/schedule-free/wrapper-kernels.ts";
+import {
+  afterKernel,
+  beforeKernel,
+  wrappedKernel,
+} from "../../src/optim/schedule-free/wrapper-kernels.ts";
 import { Numbers, sameBits, TestRuntime } from "../kernels/runtime.ts";
 
 const kernels = suite("optim kernels");
+const launchers = { ...optimLaunchers, ...optimWrapperLaunchers };
 
 const runtimes = { strict: new TestRuntime("strict"), fast: new TestRuntime("fast") };
 
@@ -46,11 +53,16 @@ const adamc = {
   oneMinusBeta: 1 - 0.9,
 };
 
+const wrapper = { zDecay: 0.1, yDecay: 0.01, toX: 1 - 1 / 0.9, ckp1: 0.3, toY: 1 - 0.9 };
+const rmsprop = { alpha: 0.9, oneMinusAlpha: 0.1, eps: 1e-8, momentum: 0.8, centered: 0 };
+
 interface Row {
   readonly title: string;
   readonly kernel: Kernel;
   readonly outputs: number;
-  readonly attrs: Readonly<Record<string, number>>;
+  readonly attrs: Readonly<Record<string, unknown>>;
+  /** Default 1: the gradient. */
+  readonly inputs?: number;
   /** Which array is the second moment. */
   readonly positive?: number;
 }
@@ -70,34 +82,63 @@ const rows: Row[] = [
     title: "before the wrapped step",
     kernel: beforeKernel,
     outputs: 2,
-    attrs: { decay: 0.1, yDecay: 0.01, toX: 1 - 1 / 0.9 },
+    attrs: wrapper,
   },
   {
     title: "after the wrapped step",
     kernel: afterKernel,
     outputs: 1,
-    attrs: { ckp1: 0.3, toY: 1 - 0.9 },
+    attrs: wrapper,
   },
   { title: "adamc", kernel: adamcKernel, outputs: 5, attrs: adamc, positive: 5 },
+  { title: "lerp that keeps", kernel: lerpKernel, outputs: 2, attrs: { weight: 0.3 } },
+  ...[
+    { title: "sgd to x", kernel: sgdKernel, outputs: 2 },
+    { title: "adamw to x", kernel: adamwKernel, outputs: 3 },
+    { title: "adamw with momentum to x", kernel: adamwKernel, outputs: 4 },
+    { title: "radam before rectification, to x", kernel: radamSgdKernel, outputs: 3 },
+  ].map((row) => ({ ...row, inputs: 2, attrs: adam })),
+  ...[
+    { base: base.sgdKernel, outputs: 2, step: {} },
+    { base: base.sgdKernel, outputs: 3, step: { keep: 0.9, gain: 0.7, look: 0.9 } },
+    { base: base.adamKernel, outputs: 4, step: { ...adam, shrink: 0.99, invRoot: 3, adaptive: 1 } },
+    { base: base.rmspropKernel, outputs: 3, step: rmsprop, positive: 3 },
+    { base: base.rmspropKernel, outputs: 4, step: rmsprop, positive: 3 },
+    { base: base.adagradKernel, outputs: 3, step: { eps: 1e-8 }, positive: 3 },
+    {
+      base: base.lionKernel,
+      outputs: 3,
+      step: { ...adam, shrink: 0.9, beta1: 0.9, oneMinusBeta1: 0.1 },
+    },
+  ].map(({ base: kernel, outputs, step, positive = 4 }) => ({
+    title: `wrapped ${kernel.name} of ${outputs} blocks`,
+    kernel: wrappedKernel(kernel),
+    outputs,
+    positive,
+    attrs: { ...wrapper, step: { lr: 0.1, sign: 1, decay: 0.2, ...step } },
+  })),
 ];
 
-/** Runs a kernel in WASM; the arrays are [input, ...outputs]. Returns them all as they are then. */
+/** Runs a kernel in WASM; the arrays are [...inputs, ...outputs]. Returns them all as they are then. */
 function launch(
   rt: TestRuntime,
-  { kernel, attrs }: Row,
+  { kernel, attrs, inputs = 1 }: Row,
   arrays: readonly Float32Array[],
 ): Float32Array[] {
   rt.reset();
   const views: View[] = arrays.map((data) => rt.array(data, [data.length]));
-  optimLaunchers[kernel.kind](rt, kernel, [views[0]], views.slice(1), attrs);
+  launchers[kernel.kind](rt, kernel, views.slice(0, inputs), views.slice(inputs), attrs);
   for (const view of views) rt.checkBorder(view);
   return views.map((view) => rt.read(view));
 }
 
 /** y, z, … in [-1, 1), second moments in [0, 1). */
-function numbersFor({ outputs, positive = 3 }: Row, n: number): Float32Array[] {
+function numbersFor(
+  { outputs, inputs = 1, positive = inputs + 2 }: Row,
+  n: number,
+): Float32Array[] {
   const source = new Numbers(n + 1);
-  const arrays = Array.from({ length: outputs + 1 }, () => source.array(n));
+  const arrays = Array.from({ length: inputs + outputs }, () => source.array(n));
   arrays[positive]?.forEach((v, i) => (arrays[positive][i] = Math.abs(v)));
   return arrays;
 }
@@ -107,10 +148,14 @@ for (const row of rows) {
     for (const n of [0, 1, 2, 3, 4, 5, 7, 8, 17, 1000]) {
       const arrays = numbersFor(row, n);
       const exact: NdArray[] = arrays.map((a) => ({ data: Float64Array.from(a), shape: [n] }));
-      (row.kernel.reference as ReferenceFunction)([exact[0]], exact.slice(1), row.attrs);
+      const { inputs = 1 } = row;
+      const reference = row.kernel.reference as ReferenceFunction;
+      reference(exact.slice(0, inputs), exact.slice(inputs), row.attrs);
       for (const rt of Object.values(runtimes)) {
         const found = launch(rt, row, arrays);
-        assert.ok(sameBits(found[0], arrays[0]), "the input is only read");
+        for (let i = 0; i < inputs; i++) {
+          assert.ok(sameBits(found[i], arrays[i]), "inputs are only read");
+        }
         found.forEach((array, a) =>
           array.forEach((value, i) => {
             const expected = exact[a].data[i];
@@ -158,7 +203,7 @@ kernels("Polyak's sums are the same bits for any threads, and those of their rec
         rt.reset();
         const views = arrays.map((data) => rt.array(data, [n]));
         const sums = rt.array(new Float32Array(2 * pieces), [2 * pieces]);
-        optimLaunchers[polyakKernel.kind](rt, polyakKernel, views, [sums], {});
+        launchers[polyakKernel.kind](rt, polyakKernel, views, [sums], {});
         rt.checkBorder(sums);
         const found = rt.read(sums);
         rt.cut = false;

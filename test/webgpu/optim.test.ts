@@ -22,43 +22,63 @@ function test(name: string, run: () => Promise<void>): void {
 
 type Groups = Tensor[] | { params: Tensor[] }[];
 
-interface Case {
-  make: (params: Groups) => { step(): void; zeroGrad(): void };
-  /** Dispatches of a step for each group. Default 1. */
-  dispatches?: number;
+interface Stepped {
+  step(closure: () => Tensor): unknown;
+  zeroGrad(): void;
 }
+type Make = (params: Groups) => Stepped;
 
-const cases: Record<string, Case> = {
-  SGD: { make: (params) => new optim.SGD(params, { lr: 0.1, momentum: 0.9, nesterov: true }) },
-  "Adam, AMSGrad": { make: (params) => new optim.Adam(params, { lr: 0.05, amsgrad: true }) },
-  AdamW: { make: (params) => new optim.AdamW(params, { lr: 0.05 }) },
-  RAdam: { make: (params) => new optim.RAdam(params, { lr: 0.05 }) },
-  "RMSprop, centred": {
-    make: (params) => new optim.RMSprop(params, { lr: 0.01, centered: true, momentum: 0.9 }),
-  },
-  Adagrad: { make: (params) => new optim.Adagrad(params, { lr: 0.1 }) },
-  Lion: { make: (params) => new optim.Lion(params, { lr: 0.01 }) },
-  SGDScheduleFree: {
-    make: (params) => new optim.SGDScheduleFree(params, { lr: 0.5, weightDecay: 0.01 }),
-  },
-  AdamWScheduleFree: { make: (params) => new optim.AdamWScheduleFree(params, { lr: 0.05 }) },
-  AdamWScheduleFreePaper: {
-    make: (params) => new optim.AdamWScheduleFreePaper(params, { lr: 0.05 }),
-  },
-  RAdamScheduleFree: { make: (params) => new optim.RAdamScheduleFree(params, { lr: 0.05 }) },
-  // To z, the base's own step, and back.
-  ScheduleFreeWrapper: {
-    make: (params) =>
-      new optim.ScheduleFreeWrapper(new optim.SGD(params, { lr: 0.1 }), { momentum: 0.9 }),
-    dispatches: 3,
-  },
+const wrap = (base: (params: Groups) => optim.BaseOptimizer): Make => {
+  return (params) => new optim.ScheduleFreeWrapper(base(params), { momentum: 0.9 });
+};
+const bases = {
+  SGD: (params: Groups) => new optim.SGD(params, { lr: 0.1, momentum: 0.9, nesterov: true }),
+  "SGD, plain": (params: Groups) => new optim.SGD(params, { lr: 0.1 }),
+  Adam: (params: Groups) => new optim.Adam(params, { lr: 0.05, weightDecay: 0.01 }),
+  "Adam, AMSGrad": (params: Groups) => new optim.Adam(params, { lr: 0.05, amsgrad: true }),
+  AdamW: (params: Groups) => new optim.AdamW(params, { lr: 0.05 }),
+  RAdam: (params: Groups) => new optim.RAdam(params, { lr: 0.05 }),
+  RMSprop: (params: Groups) => new optim.RMSprop(params, { lr: 0.01 }),
+  "RMSprop, centred": (params: Groups) =>
+    new optim.RMSprop(params, { lr: 0.01, centered: true, momentum: 0.9 }),
+  Adagrad: (params: Groups) => new optim.Adagrad(params, { lr: 0.1 }),
+  Lion: (params: Groups) => new optim.Lion(params, { lr: 0.01 }),
+} as Record<string, (params: Groups) => optim.BaseOptimizer>;
+
+const cases: Record<string, Make> = {
+  ...(bases as unknown as Record<string, Make>),
+  SGDScheduleFree: (params) => new optim.SGDScheduleFree(params, { lr: 0.5, weightDecay: 0.01 }),
+  SGDScheduleFreeClosure: (params) =>
+    new optim.SGDScheduleFreeClosure(params, { lr: 0.5, weightDecay: 0.01 }),
+  AdamWScheduleFree: (params) => new optim.AdamWScheduleFree(params, { lr: 0.05 }),
+  "AdamWScheduleFree, inner momentum": (params) =>
+    new optim.AdamWScheduleFree(params, { lr: 0.05, innerMomentum: 0.5 }),
+  AdamWScheduleFreePaper: (params) => new optim.AdamWScheduleFreePaper(params, { lr: 0.05 }),
+  AdamWScheduleFreeClosure: (params) => new optim.AdamWScheduleFreeClosure(params, { lr: 0.05 }),
+  RAdamScheduleFree: (params) => new optim.RAdamScheduleFree(params, { lr: 0.05 }),
+  RAdamScheduleFreeClosure: (params) =>
+    new optim.RAdamScheduleFreeClosure(params, { lr: 0.05, silentSgdPhase: false }),
+  ...Object.fromEntries(
+    Object.entries(bases).map(([name, base]) => [`ScheduleFreeWrapper, ${name}`, wrap(base)]),
+  ),
 };
 
-/** A small network after eight steps: its parameters at y, then what eval() makes of them. */
-async function train(device: "cpu" | "webgpu", { make }: Case): Promise<number[]> {
+/** Written with ordinary operations, for reading or because their steps are products of matrices. */
+const written = [
+  "ACSA",
+  "AdamCScheduleFreePlusPaper",
+  "Adafactor",
+  "AdamWScheduleFreeReference",
+  "Muon",
+  "SGDScheduleFreeReference",
+  "ScheduleFreeWrapperReference",
+];
+
+/** A network after eight steps: its parameters at y, then what eval() makes of them. */
+async function train(device: "cpu" | "webgpu", make: Make, width = 8): Promise<number[]> {
   rl.manualSeed(3);
   const [x, target, model, optimizer] = withDevice(device, () => {
-    const made = new nn.Sequential(new nn.Linear(6, 8), new nn.ReLU(), new nn.Linear(8, 3));
+    const made = new nn.Sequential(new nn.Linear(6, width), new nn.ReLU(), new nn.Linear(width, 3));
     const labels = Int32Array.from({ length: 16 }, (_, i) => i % 3);
     return [rl.randn([16, 6]), tensor(labels), made, make(made.parameters())] as const;
   });
@@ -67,9 +87,12 @@ async function train(device: "cpu" | "webgpu", { make }: Case): Promise<number[]
   withDevice(device, () => {
     for (let step = 0; step < 8; step++) {
       scope(() => {
-        optimizer.zeroGrad();
-        rl.crossEntropy(model.forward(x), target).backward();
-        optimizer.step();
+        optimizer.step(() => {
+          optimizer.zeroGrad();
+          const loss = rl.crossEntropy(model.forward(x), target);
+          loss.backward();
+          return loss;
+        });
       });
     }
   });
@@ -80,43 +103,136 @@ async function train(device: "cpu" | "webgpu", { make }: Case): Promise<number[]
   await collect();
   modes.eval?.();
   await collect();
+  for (const parameter of model.parameters()) parameter.dispose();
+  (optimizer as unknown as { dispose(): void }).dispose();
   return numbers;
 }
 
-for (const [name, optimizer] of Object.entries(cases)) {
-  test(`${name} steps as on the CPU`, async () => {
-    const found = await train("webgpu", optimizer);
-    const expected = await train("cpu", optimizer);
-    const worst = Math.max(...found.map((value, i) => Math.abs(value - expected[i])));
-    assert.is(found.length, expected.length);
-    assert.ok(worst < 2e-5, `largest difference ${worst}`);
+async function compare(make: Make, width?: number): Promise<void> {
+  const found = await train("webgpu", make, width);
+  const expected = await train("cpu", make, width);
+  const worst = Math.max(...found.map((value, i) => Math.abs(value - expected[i])));
+  assert.is(found.length, expected.length);
+  assert.ok(worst < 2e-5, `largest difference ${worst}`);
+}
+
+for (const [name, make] of Object.entries(cases)) {
+  test(`${name} steps as on the CPU`, () => compare(make));
+}
+
+interface Stats {
+  dispatches: number;
+  bytesInUse: number;
+  buffersInUse: number;
+}
+const stats = (): Stats => (rl.backend("webgpu") as unknown as { stats(): Stats }).stats();
+
+/** Dispatches of a step before its closure and after it, for each of two groups; the first step fills the state. */
+function dispatchesOf(make: Make): number[][] {
+  return scope(() => {
+    const groups = [[2, 3, 4], [5]].map((sizes) => ({
+      params: sizes.map((n) => rl.keep(rl.ones([n], { requiresGrad: true }))),
+    }));
+    const optimizer = make(groups);
+    (optimizer as { train?(): void }).train?.();
+    const counts = [0, 1, 2, 3].map(() => {
+      const start = stats().dispatches;
+      let from = 0;
+      let to = 0;
+      optimizer.step(() => {
+        from = stats().dispatches;
+        optimizer.zeroGrad();
+        const terms = groups.flatMap(({ params }) => params.map((w) => rl.sum(w)));
+        const loss = terms.reduce((a, b) => rl.add(a, b));
+        loss.backward();
+        to = stats().dispatches;
+        return loss;
+      });
+      return [from - start, stats().dispatches - to].map((count) => count / groups.length);
+    });
+    return counts.slice(1);
   });
 }
 
-test("a step is one dispatch for each group", async () => {
-  const backend = rl.backend("webgpu") as unknown as { stats(): { dispatches: number } };
-  const counts = Object.entries(cases).map(([name, { make, dispatches = 1 }]) =>
-    withDevice("webgpu", () =>
-      scope(() => {
-        const groups = [[2, 3, 4], [5]].map((sizes) => ({
-          params: sizes.map((n) => rl.keep(rl.ones([n], { requiresGrad: true }))),
-        }));
-        const optimizer = make(groups);
-        (optimizer as { train?(): void }).train?.();
-        const each = [0, 1, 2, 3].map(() => {
-          optimizer.zeroGrad();
-          for (const { params } of groups) for (const w of params) rl.sum(w).backward();
-          const before = backend.stats().dispatches;
-          optimizer.step();
-          return backend.stats().dispatches - before;
-        });
-        // The first step fills the state.
-        return [name, each.slice(1), Array(3).fill(2 * dispatches)] as const;
-      }),
-    ),
-  );
-  for (const [name, found, expected] of counts) assert.equal(found, expected, name);
+test("a step is one dispatch for each group, and one before the closure without modes", async () => {
+  for (const [name, make] of Object.entries(cases)) {
+    const expected = [name.includes("Closure") ? 1 : 0, 1];
+    assert.equal(
+      withDevice("webgpu", () => dispatchesOf(make)),
+      [expected, expected, expected],
+      name,
+    );
+  }
 });
+
+test("every optimizer's dispatches are counted", async () => {
+  const isOptimizer = ([name, value]: [string, unknown]): boolean =>
+    name.startsWith("ScheduleFreeWrapper") ||
+    (value as { prototype?: object }).prototype instanceof optim.Optimizer;
+  const counted = new Set(["BaseOptimizer", ...written]);
+  for (const name of Object.keys(cases)) counted.add(name.split(",")[0]);
+  const names = Object.entries(optim).filter(isOptimizer);
+  const missing = names.map(([name]) => name).filter((name) => !counted.has(name));
+  assert.equal(missing, []);
+});
+
+/** All parameters, first at y and then at x, after three steps in which the first of `sizes` has gradients, or all do. */
+async function stepBlocks(
+  device: "cpu" | "webgpu",
+  make: Make,
+  sizes: number[],
+  alone: boolean,
+): Promise<number[]> {
+  rl.manualSeed(5);
+  const params = withDevice(device, () =>
+    sizes.map((n) => rl.keep(rl.randn([n], { requiresGrad: true }))),
+  );
+  const optimizer = make(params);
+  const modes = optimizer as { train?(): void; eval?(): void };
+  modes.train?.();
+  for (let step = 0; step < 3; step++) {
+    scope(() => {
+      optimizer.step(() => {
+        optimizer.zeroGrad();
+        const terms = (alone ? params.slice(0, 1) : params).map((w) => rl.sum(rl.square(w)));
+        const loss = terms.reduce((x, y) => rl.add(x, y));
+        loss.backward();
+        return loss;
+      });
+    });
+  }
+  const numbers: number[] = [];
+  for (const mode of [() => {}, () => modes.eval?.()]) {
+    mode();
+    for (const param of params) numbers.push(...(await param.data()));
+  }
+  (optimizer as unknown as { dispose(): void }).dispose();
+  for (const param of params) param.dispose();
+  return numbers;
+}
+
+/** Sizes of parameters, and whether the first alone has gradients. */
+const blocks: Record<string, [sizes: number[], alone: boolean]> = {
+  "whole vec4": [[16380, 4], false],
+  "the tail of a block": [[16385], false],
+  "a tail with a neighbour": [[16387, 6], true],
+};
+
+for (const [what, [sizes, alone]] of Object.entries(blocks)) {
+  test(`four elements at a time: ${what}`, async () => {
+    const before = stats();
+    for (const [name, make] of Object.entries(cases)) {
+      const found = await stepBlocks("webgpu", make, sizes, alone);
+      const expected = await stepBlocks("cpu", make, sizes, alone);
+      const worst = found.findIndex((value, i) => !(Math.abs(value - expected[i]) < 2e-5));
+      assert.is(worst, -1, `${name}: [${worst}] is ${found[worst]}; expected ${expected[worst]}`);
+    }
+    assert.equal(
+      [stats().bytesInUse, stats().buffersInUse],
+      [before.bytesInUse, before.buffersInUse],
+    );
+  });
+}
 
 /** What a kernel of blocks finds on the GPU, and what its record says. */
 async function both(

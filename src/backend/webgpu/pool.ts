@@ -61,7 +61,8 @@ export class Pool {
     this.#device = device;
     this.#report = report;
     const { maxStorageBufferBindingSize, maxBufferSize } = device.limits;
-    this.#largest = Math.min(maxStorageBufferBindingSize, maxBufferSize);
+    const largest = Math.min(maxStorageBufferBindingSize, maxBufferSize);
+    this.#largest = largest - (largest % 16); // whole vec4, see launch/optim.ts
   }
 
   /** @throws BackendError when no binding of this device is that large */

@@ -2,15 +2,17 @@
 import { fill } from "../../autograd.ts";
 import { runInPlace } from "../../op.ts";
 import { runScoped } from "../../scope.ts";
-import type { Tensor } from "../../tensor.ts";
 import type { FlatGroup } from "../flat.ts";
 import type { ParamGroup, ParamsOrGroups } from "../optimizer.ts";
 import type { OptionTable } from "../options.ts";
 import { flag, ignored, nonNegative } from "../options.ts";
 import { positiveEps } from "../schedule-free/coefficients.ts";
 import type { StateKey } from "../state-dict.ts";
-import { BaseOptimizer, eachStepNumber, stepKey } from "./base-optimizer.ts";
-import { adagradStep } from "./kernels.ts";
+import { eachStepNumber, stepKey } from "./base-optimizer.ts";
+import type { TakeKernel } from "./fused-optimizer.ts";
+import { FusedOptimizer } from "./fused-optimizer.ts";
+import type { AdagradAttrs } from "./kernels.ts";
+import { adagradKernel } from "./kernels.ts";
 
 export interface AdagradOptions {
   /** Learning rate γ. Default 0.01. */
@@ -57,29 +59,28 @@ type Group = ParamGroup<AdagradOptions, object>;
  *
  * @throws ValueError for options out of their domain and parameters that cannot be trained
  */
-export class Adagrad extends BaseOptimizer<AdagradOptions> {
+export class Adagrad extends FusedOptimizer<AdagradOptions> {
   constructor(params: ParamsOrGroups<AdagradOptions>, given: Partial<AdagradOptions> = {}) {
     super({ name: "Adagrad", options, counters: {} }, params, given);
   }
 
-  override stepRuns(
+  override eachKernel(
     group: Group,
     block: FlatGroup,
-    target: Tensor,
     active: readonly boolean[],
+    take: TakeKernel,
   ): void {
     const { lr, lrDecay } = group;
     startSums(group, block, active);
     eachStepNumber(block, active, (t, alike) => {
-      const attrs = {
+      const attrs: AdagradAttrs = {
         sign: group.maximize ? -1 : 1,
         decay: group.weightDecay,
         lr: lr / (1 + (t - 1) * lrDecay),
-        eps: positiveEps(group.eps, target.dtype),
+        eps: positiveEps(group.eps, block.values.dtype),
       };
       for (const run of block.runs(alike)) {
-        const sum = block.part(block.block("sum"), run);
-        adagradStep(block.part(block.grads, run), block.part(target, run), sum, attrs);
+        take(adagradKernel, run, [block.part(block.block("sum"), run)], attrs);
       }
     });
   }

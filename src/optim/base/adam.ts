@@ -6,8 +6,11 @@ import type { OptionTable } from "../options.ts";
 import { decayRates, flag, ignored, nonNegative } from "../options.ts";
 import { biasCorrection, positiveEps } from "../schedule-free/coefficients.ts";
 import type { StateKey } from "../state-dict.ts";
-import { BaseOptimizer, eachStepNumber, stepKey } from "./base-optimizer.ts";
-import { adamStep } from "./kernels.ts";
+import { eachStepNumber, stepKey } from "./base-optimizer.ts";
+import type { TakeKernel } from "./fused-optimizer.ts";
+import { FusedOptimizer } from "./fused-optimizer.ts";
+import type { AdamAttrs } from "./kernels.ts";
+import { adamKernel } from "./kernels.ts";
 
 export interface AdamOptions {
   /** Learning rate γ. Default 0.001. */
@@ -50,20 +53,20 @@ const adamwOptions: OptionTable<AdamOptions> = { ...adamOptions, weightDecay: no
 type Group = ParamGroup<AdamOptions, object>;
 
 /** Adam with the weight decay of the gradient, or decoupled. */
-abstract class AdamBase extends BaseOptimizer<AdamOptions> {
+abstract class AdamBase extends FusedOptimizer<AdamOptions> {
   protected abstract readonly decoupled: boolean;
 
-  override stepRuns(
+  override eachKernel(
     group: Group,
     block: FlatGroup,
-    target: Tensor,
     active: readonly boolean[],
+    take: TakeKernel,
   ): void {
     const { lr, betas, weightDecay, amsgrad } = group;
     const [beta1, beta2] = betas;
     block.start(active, []);
     eachStepNumber(block, active, (t, alike) => {
-      const attrs = {
+      const attrs: AdamAttrs = {
         sign: group.maximize ? -1 : 1,
         decay: this.decoupled ? 0 : weightDecay,
         shrink: this.decoupled ? 1 - lr * weightDecay : 1,
@@ -73,17 +76,14 @@ abstract class AdamBase extends BaseOptimizer<AdamOptions> {
         beta2,
         oneMinusBeta2: 1 - beta2,
         invRoot: 1 / Math.sqrt(biasCorrection(beta2, t)),
-        eps: positiveEps(group.eps, target.dtype),
+        eps: positiveEps(group.eps, block.values.dtype),
         adaptive: 1,
       };
       for (const run of block.runs(alike)) {
         const part = (name: string): Tensor => block.part(block.block(name), run);
-        adamStep(
-          block.part(block.grads, run),
-          [block.part(target, run), part("expAvg"), part("expAvgSq")],
-          amsgrad ? part("maxExpAvgSq") : null,
-          attrs,
-        );
+        const state = [part("expAvg"), part("expAvgSq")];
+        if (amsgrad) state.push(part("maxExpAvgSq"));
+        take(adamKernel, run, state, attrs);
       }
     });
   }

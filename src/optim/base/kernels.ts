@@ -4,8 +4,6 @@
  * are only read. In all, d = sign·g + decay·p with sign ±1; decay 0 leaves p out of it.
  */
 import type { Kernel, NdArray } from "../../backend/backend.ts";
-import { runInPlace } from "../../op.ts";
-import type { Tensor } from "../../tensor.ts";
 
 /** What d is made of. `decay` 0 leaves p out of it, also where p is infinite. */
 export interface DirectionAttrs {
@@ -50,11 +48,6 @@ export const sgdKernel: Kernel = {
   },
 };
 
-/** `b` is given exactly when there is momentum. */
-export function sgdStep(grad: Tensor, p: Tensor, b: Tensor | null, attrs: SgdAttrs): void {
-  runInPlace(sgdKernel, [grad], b === null ? [p] : [p, b], attrs);
-}
-
 /** `shrink` = 1 − lr·λ for decoupled weight decay; `invRoot` = 1/√(1 − β₂^t) or 1; `eps` > 0. */
 export interface AdamAttrs extends DirectionAttrs {
   shrink: number;
@@ -95,16 +88,6 @@ export const adamKernel: Kernel = {
     }
   },
 };
-
-/** `most` is given exactly for AMSGrad. */
-export function adamStep(
-  grad: Tensor,
-  [p, m, v]: readonly [p: Tensor, m: Tensor, v: Tensor],
-  most: Tensor | null,
-  attrs: AdamAttrs,
-): void {
-  runInPlace(adamKernel, [grad], most === null ? [p, m, v] : [p, m, v, most], attrs);
-}
 
 /** `centered`: 0 or 1; `eps` > 0. */
 export interface RmspropAttrs extends DirectionAttrs {
@@ -150,18 +133,6 @@ export const rmspropKernel: Kernel = {
   },
 };
 
-/** `a` is given exactly if `centered`, `b` exactly with momentum. */
-export function rmspropStep(
-  grad: Tensor,
-  [p, v]: readonly [p: Tensor, v: Tensor],
-  a: Tensor | null,
-  b: Tensor | null,
-  attrs: RmspropAttrs,
-): void {
-  const outputs = [p, v, a, b].filter((tensor) => tensor !== null);
-  runInPlace(rmspropKernel, [grad], outputs, attrs);
-}
-
 /** `eps` > 0. */
 export interface AdagradAttrs extends DirectionAttrs {
   lr: number;
@@ -185,10 +156,6 @@ export const adagradKernel: Kernel = {
     }
   },
 };
-
-export function adagradStep(grad: Tensor, p: Tensor, s: Tensor, attrs: AdagradAttrs): void {
-  runInPlace(adagradKernel, [grad], [p, s], attrs);
-}
 
 export interface LionAttrs {
   sign: number;
@@ -220,7 +187,3 @@ export const lionKernel: Kernel = {
     }
   },
 };
-
-export function lionStep(grad: Tensor, p: Tensor, m: Tensor, attrs: LionAttrs): void {
-  runInPlace(lionKernel, [grad], [p, m], attrs);
-}

@@ -1,12 +1,13 @@
 /** Lion: options and the optimizer. */
-import type { Tensor } from "../../tensor.ts";
 import type { FlatGroup } from "../flat.ts";
 import type { ParamGroup, ParamsOrGroups } from "../optimizer.ts";
 import type { OptionTable } from "../options.ts";
 import { decayRates, flag, ignored, nonNegative } from "../options.ts";
 import type { StateKey } from "../state-dict.ts";
-import { BaseOptimizer } from "./base-optimizer.ts";
-import { lionStep } from "./kernels.ts";
+import type { TakeKernel } from "./fused-optimizer.ts";
+import { FusedOptimizer } from "./fused-optimizer.ts";
+import type { LionAttrs } from "./kernels.ts";
+import { lionKernel } from "./kernels.ts";
 
 export interface LionOptions {
   /** Learning rate γ; 3 to 10 times smaller than AdamW's. Default 0.0001. */
@@ -49,21 +50,21 @@ type Group = ParamGroup<LionOptions, object>;
  *
  * @throws ValueError for options out of their domain and parameters that cannot be trained
  */
-export class Lion extends BaseOptimizer<LionOptions> {
+export class Lion extends FusedOptimizer<LionOptions> {
   constructor(params: ParamsOrGroups<LionOptions>, given: Partial<LionOptions> = {}) {
     super({ name: "Lion", options, counters: {} }, params, given);
   }
 
-  override stepRuns(
+  override eachKernel(
     group: Group,
     block: FlatGroup,
-    target: Tensor,
     active: readonly boolean[],
+    take: TakeKernel,
   ): void {
     const { lr, betas, weightDecay } = group;
     const [beta1, beta2] = betas;
     block.start(active, []);
-    const attrs = {
+    const attrs: LionAttrs = {
       sign: group.maximize ? -1 : 1,
       shrink: 1 - lr * weightDecay,
       lr,
@@ -73,8 +74,7 @@ export class Lion extends BaseOptimizer<LionOptions> {
       oneMinusBeta2: 1 - beta2,
     };
     for (const run of block.runs(active)) {
-      const m = block.part(block.block("expAvg"), run);
-      lionStep(block.part(block.grads, run), block.part(target, run), m, attrs);
+      take(lionKernel, run, [block.part(block.block("expAvg"), run)], attrs);
     }
   }
 

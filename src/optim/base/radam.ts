@@ -8,8 +8,11 @@ import { decayRates, flag, ignored, nonNegative } from "../options.ts";
 import { biasCorrection, positiveEps } from "../schedule-free/coefficients.ts";
 import type { StateKey } from "../state-dict.ts";
 import { adamKeys } from "./adam.ts";
-import { BaseOptimizer, eachStepNumber } from "./base-optimizer.ts";
-import { adamStep } from "./kernels.ts";
+import { eachStepNumber } from "./base-optimizer.ts";
+import type { TakeKernel } from "./fused-optimizer.ts";
+import { FusedOptimizer } from "./fused-optimizer.ts";
+import type { AdamAttrs } from "./kernels.ts";
+import { adamKernel } from "./kernels.ts";
 
 export interface RAdamOptions {
   /** Learning rate γ. Default 0.001. */
@@ -59,23 +62,23 @@ type Group = ParamGroup<RAdamOptions, object>;
  *
  * @throws ValueError for options out of their domain and parameters that cannot be trained
  */
-export class RAdam extends BaseOptimizer<RAdamOptions> {
+export class RAdam extends FusedOptimizer<RAdamOptions> {
   constructor(params: ParamsOrGroups<RAdamOptions>, given: Partial<RAdamOptions> = {}) {
     super({ name: "RAdam", options, counters: {} }, params, given);
   }
 
-  override stepRuns(
+  override eachKernel(
     group: Group,
     block: FlatGroup,
-    target: Tensor,
     active: readonly boolean[],
+    take: TakeKernel,
   ): void {
     const { lr, betas, weightDecay, decoupledWeightDecay: decoupled } = group;
     const [beta1, beta2] = betas;
     block.start(active, []);
     eachStepNumber(block, active, (t, alike) => {
       const factor = rectification(beta2, t);
-      const attrs = {
+      const attrs: AdamAttrs = {
         sign: group.maximize ? -1 : 1,
         decay: decoupled ? 0 : weightDecay,
         shrink: decoupled ? 1 - lr * weightDecay : 1,
@@ -85,13 +88,12 @@ export class RAdam extends BaseOptimizer<RAdamOptions> {
         beta2,
         oneMinusBeta2: 1 - beta2,
         invRoot: 1,
-        eps: positiveEps(group.eps, target.dtype),
+        eps: positiveEps(group.eps, block.values.dtype),
         adaptive: factor === null ? 0 : 1,
       };
       for (const run of block.runs(alike)) {
         const part = (name: string): Tensor => block.part(block.block(name), run);
-        const moved = [block.part(target, run), part("expAvg"), part("expAvgSq")] as const;
-        adamStep(block.part(block.grads, run), moved, null, attrs);
+        take(adamKernel, run, [part("expAvg"), part("expAvgSq")], attrs);
       }
     });
   }

@@ -6,8 +6,11 @@ import type { OptionTable } from "../options.ts";
 import { flag, ignored, nonNegative, unit } from "../options.ts";
 import { positiveEps } from "../schedule-free/coefficients.ts";
 import type { StateKey } from "../state-dict.ts";
-import { BaseOptimizer, countSteps, stepKey } from "./base-optimizer.ts";
-import { rmspropStep } from "./kernels.ts";
+import { countSteps, stepKey } from "./base-optimizer.ts";
+import type { TakeKernel } from "./fused-optimizer.ts";
+import { FusedOptimizer } from "./fused-optimizer.ts";
+import type { RmspropAttrs } from "./kernels.ts";
+import { rmspropKernel } from "./kernels.ts";
 
 export interface RMSpropOptions {
   /** Learning rate γ. Default 0.01. */
@@ -58,39 +61,36 @@ type Group = ParamGroup<RMSpropOptions, object>;
  *
  * @throws ValueError for options out of their domain and parameters that cannot be trained
  */
-export class RMSprop extends BaseOptimizer<RMSpropOptions> {
+export class RMSprop extends FusedOptimizer<RMSpropOptions> {
   constructor(params: ParamsOrGroups<RMSpropOptions>, given: Partial<RMSpropOptions> = {}) {
     super({ name: "RMSprop", options, counters: {} }, params, given);
   }
 
-  override stepRuns(
+  override eachKernel(
     group: Group,
     block: FlatGroup,
-    target: Tensor,
     active: readonly boolean[],
+    take: TakeKernel,
   ): void {
     const { lr, alpha, momentum, centered } = group;
     block.start(active, []);
     countSteps(block, active);
-    const attrs = {
+    const attrs: RmspropAttrs = {
       sign: group.maximize ? -1 : 1,
       decay: group.weightDecay,
       lr,
       alpha,
       oneMinusAlpha: 1 - alpha,
-      eps: positiveEps(group.eps, target.dtype),
+      eps: positiveEps(group.eps, block.values.dtype),
       momentum,
       centered: centered ? 1 : 0,
     };
     for (const run of block.runs(active)) {
       const part = (name: string): Tensor => block.part(block.block(name), run);
-      rmspropStep(
-        block.part(block.grads, run),
-        [block.part(target, run), part("squareAvg")],
-        centered ? part("gradAvg") : null,
-        momentum > 0 ? part("momentumBuffer") : null,
-        attrs,
-      );
+      const state = [part("squareAvg")];
+      if (centered) state.push(part("gradAvg"));
+      if (momentum > 0) state.push(part("momentumBuffer"));
+      take(rmspropKernel, run, state, attrs);
     }
   }
 

@@ -1,13 +1,14 @@
 /** SGD: options and the optimizer. */
 import { ValueError } from "../../errors.ts";
-import type { Tensor } from "../../tensor.ts";
 import type { FlatGroup } from "../flat.ts";
 import type { ParamGroup, ParamsOrGroups } from "../optimizer.ts";
 import type { OptionTable } from "../options.ts";
 import { finite, flag, ignored, nonNegative } from "../options.ts";
 import type { StateKey } from "../state-dict.ts";
-import { BaseOptimizer } from "./base-optimizer.ts";
-import { sgdStep } from "./kernels.ts";
+import type { TakeKernel } from "./fused-optimizer.ts";
+import { FusedOptimizer } from "./fused-optimizer.ts";
+import type { SgdAttrs } from "./kernels.ts";
+import { sgdKernel } from "./kernels.ts";
 
 export interface SGDOptions {
   /** Learning rate γ. Default 0.001. */
@@ -55,30 +56,24 @@ type Group = ParamGroup<SGDOptions, object>;
  *
  * @throws ValueError for options out of their domain and parameters that cannot be trained
  */
-export class SGD extends BaseOptimizer<SGDOptions> {
+export class SGD extends FusedOptimizer<SGDOptions> {
   constructor(params: ParamsOrGroups<SGDOptions>, given: Partial<SGDOptions> = {}) {
     super({ name: "SGD", options, counters: {}, check: checkNesterov }, params, given);
   }
 
-  override stepRuns(
+  override eachKernel(
     group: Group,
     block: FlatGroup,
-    target: Tensor,
     active: readonly boolean[],
+    take: TakeKernel,
   ): void {
     const { lr, momentum, dampening, weightDecay: decay, nesterov } = group;
     const sign = group.maximize ? -1 : 1;
     const step = (includes: readonly boolean[], keep: number, gain: number): void => {
       for (const run of block.runs(includes)) {
-        const buffer = momentum === 0 ? null : block.part(block.block("momentumBuffer"), run);
-        sgdStep(block.part(block.grads, run), block.part(target, run), buffer, {
-          sign,
-          decay,
-          lr,
-          keep,
-          gain,
-          look: nesterov ? momentum : 0,
-        });
+        const state = momentum === 0 ? [] : [block.part(block.block("momentumBuffer"), run)];
+        const look = nesterov ? momentum : 0;
+        take<SgdAttrs>(sgdKernel, run, state, { sign, decay, lr, keep, gain, look });
       }
     };
     if (momentum === 0) {

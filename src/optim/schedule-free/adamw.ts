@@ -1,4 +1,5 @@
 /** Schedule-Free AdamW: options, the fused optimizer, and the paper's form of it. */
+import type { Tensor } from "../../tensor.ts";
 import type { FlatGroup, Run } from "../flat.ts";
 import type { OptimizerSpec, ParamsOrGroups } from "../optimizer.ts";
 import type { OptionTable } from "../options.ts";
@@ -63,6 +64,8 @@ export interface AdamWRunStep {
   lr: number;
   ckp1: number;
   yStep: number;
+  /** The run's x, where the parameters have to become the new one. */
+  x?: Tensor;
 }
 
 /** The fused kernel on one run of a group. */
@@ -70,15 +73,18 @@ export function stepAdamWRun(
   group: Pick<AdamWScheduleFreeBaseOptions, "betas" | "eps" | "weightDecay">,
   block: FlatGroup,
   run: Run,
-  { t, bias2, innerMomentum, lr, ckp1, yStep: factor }: AdamWRunStep,
+  { t, bias2, innerMomentum, lr, ckp1, yStep: factor, x }: AdamWRunStep,
 ): void {
   const beta2 = group.betas[1];
   adamwStep(
     block.part(block.grads, run),
-    block.part(block.values, run),
-    block.part(block.block("z"), run),
-    block.part(block.block("expAvgSq"), run),
-    innerMomentum > 0 ? block.part(block.block("expAvg"), run) : null,
+    {
+      y: block.part(block.values, run),
+      z: block.part(block.block("z"), run),
+      v: block.part(block.block("expAvgSq"), run),
+      m: innerMomentum > 0 ? block.part(block.block("expAvg"), run) : null,
+    },
+    x,
     {
       beta2,
       oneMinusBeta2: 1 - beta2,

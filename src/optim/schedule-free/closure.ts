@@ -6,6 +6,7 @@
 import { ValueError } from "../../errors.ts";
 import { withRecording } from "../../tape.ts";
 import { runScoped } from "../../scope.ts";
+import type { Tensor } from "../../tensor.ts";
 import type { FlatGroup, Run } from "../flat.ts";
 import type { OptimizerSpec, ParamGroup, ParamsOrGroups } from "../optimizer.ts";
 import { Optimizer } from "../optimizer.ts";
@@ -14,7 +15,7 @@ import type { AdamWScheduleFreeBaseOptions } from "./adamw.ts";
 import { adamwBaseOptions, momentKeys, stepAdamWRun } from "./adamw.ts";
 import type { AveragingCounters, AveragingOptions, AveragingStep } from "./coefficients.ts";
 import { averagingStep, biasCorrection, warmupLr, xToY } from "./coefficients.ts";
-import { lerpInPlace } from "./kernels.ts";
+import { lerpKeeping } from "./kernels.ts";
 import type { SGDScheduleFreeOptions } from "./sgd.ts";
 import { sgdOptions, stepSgdRun } from "./sgd.ts";
 
@@ -65,11 +66,12 @@ export abstract class ScheduleFreeClosure<O extends AveragingOptions> extends Op
 
   protected abstract beta(group: ClosureGroup<O>): number;
 
-  /** z ← z − γ d(y) on one run, by the fused kernel; it leaves y as it is. */
-  protected abstract stepZ(
+  /** z ← z − γ d(y) on one run, by the fused kernel, and y ← x + c (z − x), where `x` is the run's x. */
+  protected abstract stepRun(
     group: ClosureGroup<O>,
     block: FlatGroup,
     run: Run,
+    x: Tensor,
     step: AveragingStep,
   ): void;
 
@@ -80,14 +82,10 @@ export abstract class ScheduleFreeClosure<O extends AveragingOptions> extends Op
 
   protected override evaluate<T>(closure: () => T): T {
     this.moved("to y", (group, block) => {
-      const runs = block.runs(block.started);
-      block.copyRuns(block.values, block.block("x"), runs);
-      for (const run of runs) {
-        lerpInPlace(
-          block.part(block.values, run),
-          block.part(block.block("z"), run),
-          xToY(this.beta(group)),
-        );
+      block.room("x");
+      for (const run of block.runs(block.started)) {
+        const part = (name: string): Tensor => block.part(block.block(name), run);
+        lerpKeeping(part("values"), part("x"), part("z"), xToY(this.beta(group)));
       }
     });
     return super.evaluate(closure);
@@ -97,7 +95,7 @@ export abstract class ScheduleFreeClosure<O extends AveragingOptions> extends Op
     const steps = this.paramGroups.map((group) =>
       averagingStep(this.spec.name, group, group, this.stepLr(group)),
     );
-    for (const block of blocks) block.block("x"); // now, while nothing has changed
+    for (const block of blocks) block.room("x"); // now, while nothing has changed
     this.paramGroups.forEach((group, g) => {
       this.stepGroup(group, blocks[g], steps[g]);
       const { k, weightSum, lrMax, scheduledLr } = steps[g];
@@ -112,12 +110,8 @@ export abstract class ScheduleFreeClosure<O extends AveragingOptions> extends Op
   private stepGroup(group: ClosureGroup<O>, block: FlatGroup, step: AveragingStep): void {
     const active = block.gather();
     block.start(active, ["x", "z"]);
-    const x = block.block("x");
-    const z = block.block("z");
     for (const run of block.runs(active)) {
-      this.stepZ(group, block, run, step);
-      block.copyRuns(x, block.values, [run]);
-      lerpInPlace(block.part(block.values, run), block.part(z, run), step.ckp1);
+      this.stepRun(group, block, run, block.part(block.block("x"), run), step);
     }
     block.touch(active);
   }
@@ -157,13 +151,14 @@ export class SGDScheduleFreeClosure extends ScheduleFreeClosure<SGDScheduleFreeO
     return group.momentum;
   }
 
-  protected override stepZ(
+  protected override stepRun(
     group: ClosureGroup<SGDScheduleFreeOptions>,
     block: FlatGroup,
     run: Run,
-    { scheduledLr: lr }: AveragingStep,
+    x: Tensor,
+    { scheduledLr: lr, ckp1 }: AveragingStep,
   ): void {
-    stepSgdRun(group, block, run, { lr, ckp1: 0, yStep: 0 });
+    stepSgdRun(group, block, run, { lr, ckp1, yStep: 0, x });
   }
 }
 
@@ -187,14 +182,15 @@ export class AdamWScheduleFreeClosure extends ScheduleFreeClosure<AdamWScheduleF
     return group.betas[0];
   }
 
-  protected override stepZ(
+  protected override stepRun(
     group: ClosureGroup<AdamWScheduleFreeBaseOptions>,
     block: FlatGroup,
     run: Run,
-    { k: t, scheduledLr: lr }: AveragingStep,
+    x: Tensor,
+    { k: t, scheduledLr: lr, ckp1 }: AveragingStep,
   ): void {
     const bias2 = biasCorrection(group.betas[1], t);
-    stepAdamWRun(group, block, run, { t, bias2, innerMomentum: 0, lr, ckp1: 0, yStep: 0 });
+    stepAdamWRun(group, block, run, { t, bias2, innerMomentum: 0, lr, ckp1, yStep: 0, x });
   }
 
   protected override stateKeys(

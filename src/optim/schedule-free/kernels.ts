@@ -7,16 +7,17 @@ import { runInPlace } from "../../op.ts";
 import type { Tensor } from "../../tensor.ts";
 import { empty } from "../../tensor.ts";
 
-/** z → p += weight·(z − p), in place: between x and y, and z into the average. */
+/** z → p += weight·(z − p), in place: between x and y, and z into the average; `kept`, if it is there, becomes what p was. */
 export const lerpKernel: Kernel = {
   name: "lerpInPlace",
   kind: "lerp",
   wasm: "lerp",
   reference: (
     [{ data: z }]: readonly NdArray[],
-    [{ data: p }]: readonly NdArray[],
+    [{ data: p }, kept]: readonly NdArray[],
     { weight }: { weight: number },
   ) => {
+    (kept as NdArray | undefined)?.data.set(p);
     for (let i = 0; i < p.length; i++) p[i] += weight * (z[i] - p[i]);
   },
 };
@@ -25,7 +26,12 @@ export function lerpInPlace(p: Tensor, z: Tensor, weight: number): void {
   runInPlace(lerpKernel, [z], [p], { weight });
 }
 
-/** `decay`: weight decay, taken at y. `yStep` = lr·(β(1 − ckp1) − 1). */
+/** The same; what p was is in `kept` then. */
+export function lerpKeeping(p: Tensor, kept: Tensor, z: Tensor, weight: number): void {
+  runInPlace(lerpKernel, [z], [p, kept], { weight });
+}
+
+/** `decay`: weight decay, taken at y. `yStep` = lr·(β(1 − ckp1) − 1), which counts for nothing where x is given. */
 export interface SgdAttrs {
   decay: number;
   ckp1: number;
@@ -33,26 +39,46 @@ export interface SgdAttrs {
   lr: number;
 }
 
-/** grad → y, z in place: d = g + decay·y; y += ckp1 (z − y) + yStep·d; z −= lr·d. */
+/** y[i] and z[i] from the direction d: y += ckp1 (z − y) + yStep·d; z −= lr·d; with x the new z first, and then y = x + ckp1 (z − x). */
+function move(
+  i: number,
+  d: number,
+  [{ data: y }, { data: z }]: readonly NdArray[],
+  x: NdArray | undefined,
+  { ckp1, yStep, lr }: SgdAttrs,
+): void {
+  if (x === undefined) y[i] += ckp1 * (z[i] - y[i]) + yStep * d;
+  z[i] -= lr * d;
+  if (x !== undefined) y[i] = x.data[i] + ckp1 * (z[i] - x.data[i]);
+}
+
+/**
+ * grad, x? → y, z in place: d = g + decay·y; y += ckp1 (z − y) + yStep·d; z −= lr·d. With x, from before the step:
+ * z −= lr·d; y = x + ckp1 (z − x), the new x.
+ */
 export const sgdKernel: Kernel = {
   name: "sgdScheduleFreeStep",
   kind: "sgdScheduleFreeStep",
   wasm: "sgd_schedulefree",
   reference: (
-    [{ data: grad }]: readonly NdArray[],
-    [{ data: y }, { data: z }]: readonly NdArray[],
-    { decay, ckp1, yStep, lr }: SgdAttrs,
+    [{ data: grad }, x]: readonly NdArray[],
+    outputs: readonly NdArray[],
+    attrs: SgdAttrs,
   ) => {
-    for (let i = 0; i < y.length; i++) {
-      const d = grad[i] + decay * y[i];
-      y[i] += ckp1 * (z[i] - y[i]) + yStep * d;
-      z[i] -= lr * d;
-    }
+    const y = outputs[0].data;
+    for (let i = 0; i < y.length; i++) move(i, grad[i] + attrs.decay * y[i], outputs, x, attrs);
   },
 };
 
-export function sgdStep(grad: Tensor, y: Tensor, z: Tensor, attrs: SgdAttrs): void {
-  runInPlace(sgdKernel, [grad], [y, z], attrs);
+/** `x` is given where y has to become the new x. */
+export function sgdStep(
+  grad: Tensor,
+  y: Tensor,
+  z: Tensor,
+  x: Tensor | undefined,
+  attrs: SgdAttrs,
+): void {
+  runInPlace(sgdKernel, x === undefined ? [grad] : [grad, x], [y, z], attrs);
 }
 
 /** `invBias…` = 1 / (1 − β^t); `momentum` is the inner momentum; `eps` > 0. */
@@ -67,7 +93,7 @@ export interface AdamWAttrs extends SgdAttrs {
 }
 
 /**
- * grad → y, z, v and, with inner momentum, m, in place:
+ * grad, x? → y, z, v and, with inner momentum, m, in place:
  * v = β₂v + (1 − β₂)g²; m = μm + (1 − μ)g (without inner momentum m·invBias1 is g);
  * d = m·invBias1 / (√(v·invBias2) + eps) + decay·y; then as for SGD.
  */
@@ -76,10 +102,11 @@ export const adamwKernel: Kernel = {
   kind: "adamwScheduleFreeStep",
   wasm: "adamw_schedulefree",
   reference: (
-    [{ data: grad }]: readonly NdArray[],
-    [{ data: y }, { data: z }, { data: v }, momenta]: readonly NdArray[],
+    [{ data: grad }, x]: readonly NdArray[],
+    outputs: readonly NdArray[],
     a: AdamWAttrs,
   ) => {
+    const [{ data: y }, , { data: v }, momenta] = outputs;
     const m = (momenta as NdArray | undefined)?.data;
     for (let i = 0; i < y.length; i++) {
       const g = grad[i];
@@ -90,22 +117,29 @@ export const adamwKernel: Kernel = {
         direction = m[i] * a.invBias1;
       }
       const d = direction / (Math.sqrt(v[i] * a.invBias2) + a.eps) + a.decay * y[i];
-      y[i] += a.ckp1 * (z[i] - y[i]) + a.yStep * d;
-      z[i] -= a.lr * d;
+      move(i, d, outputs, x, a);
     }
   },
 };
 
-/** `m` is given exactly when there is inner momentum. */
+/** The flat sequences of Schedule-Free Adam, or a run of them. */
+export interface AdamWState {
+  y: Tensor;
+  z: Tensor;
+  v: Tensor;
+  /** Exactly when there is inner momentum. */
+  m: Tensor | null;
+}
+
+/** `x` is given where y has to become the new x. */
 export function adamwStep(
   grad: Tensor,
-  y: Tensor,
-  z: Tensor,
-  v: Tensor,
-  m: Tensor | null,
+  { y, z, v, m }: AdamWState,
+  x: Tensor | undefined,
   attrs: AdamWAttrs,
 ): void {
-  runInPlace(adamwKernel, [grad], m === null ? [y, z, v] : [y, z, v, m], attrs);
+  const outputs = m === null ? [y, z, v] : [y, z, v, m];
+  runInPlace(adamwKernel, x === undefined ? [grad] : [grad, x], outputs, attrs);
 }
 
 /** The part of RAdam before its rectification: `beta2` and `eps` as for AdamW. */
@@ -115,33 +149,32 @@ export interface RAdamSgdAttrs extends SgdAttrs {
   eps: number;
 }
 
-/** grad → y, z, v in place: v = β₂v + (1 − β₂)g²; then as for SGD. */
+/** grad, x? → y, z, v in place: v = β₂v + (1 − β₂)g²; then as for SGD. */
 export const radamSgdKernel: Kernel = {
   name: "radamScheduleFreeStep",
   kind: "radamScheduleFreeStep",
   wasm: "radam_schedulefree",
   reference: (
-    [{ data: grad }]: readonly NdArray[],
-    [{ data: y }, { data: z }, { data: v }]: readonly NdArray[],
-    { beta2, oneMinusBeta2, decay, ckp1, yStep, lr }: RAdamSgdAttrs,
+    [{ data: grad }, x]: readonly NdArray[],
+    outputs: readonly NdArray[],
+    a: RAdamSgdAttrs,
   ) => {
+    const [{ data: y }, , { data: v }] = outputs;
     for (let i = 0; i < y.length; i++) {
-      v[i] = beta2 * v[i] + oneMinusBeta2 * grad[i] * grad[i];
-      const d = grad[i] + decay * y[i];
-      y[i] += ckp1 * (z[i] - y[i]) + yStep * d;
-      z[i] -= lr * d;
+      v[i] = a.beta2 * v[i] + a.oneMinusBeta2 * grad[i] * grad[i];
+      move(i, grad[i] + a.decay * y[i], outputs, x, a);
     }
   },
 };
 
+/** `x` is given where y has to become the new x. */
 export function radamSgdStep(
   grad: Tensor,
-  y: Tensor,
-  z: Tensor,
-  v: Tensor,
+  { y, z, v }: Omit<AdamWState, "m">,
+  x: Tensor | undefined,
   attrs: RAdamSgdAttrs,
 ): void {
-  runInPlace(radamSgdKernel, [grad], [y, z, v], attrs);
+  runInPlace(radamSgdKernel, x === undefined ? [grad] : [grad, x], [y, z, v], attrs);
 }
 
 /** `decay` = lr²·weight decay; `step` = lr / (1 − β₁^t); `keep` = 1 − ckp1. */

@@ -1,10 +1,11 @@
 /** Schedule-Free RAdam: rectification in place of warmup. */
+import type { Tensor } from "../../tensor.ts";
 import type { FlatGroup, Run } from "../flat.ts";
 import type { ParamsOrGroups } from "../optimizer.ts";
 import type { OptionTable } from "../options.ts";
 import { flag } from "../options.ts";
 import type { StateKey } from "../state-dict.ts";
-import type { AdamWScheduleFreeBaseOptions } from "./adamw.ts";
+import type { AdamWRunStep, AdamWScheduleFreeBaseOptions } from "./adamw.ts";
 import { adamwBaseOptions, momentKeys, stepAdamWRun } from "./adamw.ts";
 import type { ClosureGroup } from "./closure.ts";
 import { closureCounters, ScheduleFreeClosure } from "./closure.ts";
@@ -47,19 +48,22 @@ function stepRAdamRun(
   group: RAdamScheduleFreeOptions,
   block: FlatGroup,
   run: Run,
-  { t, lr, ckp1, yStep: factor }: { t: number; lr: number; ckp1: number; yStep: number },
+  { t, lr, ckp1, yStep: factor, x }: Omit<AdamWRunStep, "bias2" | "innerMomentum">,
 ): void {
   const beta2 = group.betas[1];
   if (rectification(beta2, t, BOUNDARY) !== null) {
     const bias2 = biasCorrection(beta2, t);
-    stepAdamWRun(group, block, run, { t, bias2, innerMomentum: 0, lr, ckp1, yStep: factor });
+    stepAdamWRun(group, block, run, { t, bias2, innerMomentum: 0, lr, ckp1, yStep: factor, x });
     return;
   }
   radamSgdStep(
     block.part(block.grads, run),
-    block.part(block.values, run),
-    block.part(block.block("z"), run),
-    block.part(block.block("expAvgSq"), run),
+    {
+      y: block.part(block.values, run),
+      z: block.part(block.block("z"), run),
+      v: block.part(block.block("expAvgSq"), run),
+    },
+    x,
     {
       beta2,
       oneMinusBeta2: 1 - beta2,
@@ -142,13 +146,14 @@ export class RAdamScheduleFreeClosure extends ScheduleFreeClosure<RAdamScheduleF
     return rectifiedLr(group);
   }
 
-  protected override stepZ(
+  protected override stepRun(
     group: ClosureGroup<RAdamScheduleFreeOptions>,
     block: FlatGroup,
     run: Run,
-    { k: t, scheduledLr: lr }: AveragingStep,
+    x: Tensor,
+    { k: t, scheduledLr: lr, ckp1 }: AveragingStep,
   ): void {
-    stepRAdamRun(group, block, run, { t, lr, ckp1: 0, yStep: 0 });
+    stepRAdamRun(group, block, run, { t, lr, ckp1, yStep: 0, x });
   }
 
   protected override stateKeys(group: ClosureGroup<RAdamScheduleFreeOptions>): readonly StateKey[] {

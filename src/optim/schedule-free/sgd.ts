@@ -1,4 +1,5 @@
 /** Schedule-Free SGD: options and the fused optimizer. */
+import type { Tensor } from "../../tensor.ts";
 import type { FlatGroup, Run } from "../flat.ts";
 import type { ParamsOrGroups } from "../optimizer.ts";
 import type { OptionTable } from "../options.ts";
@@ -37,17 +38,18 @@ export const sgdOptions: OptionTable<SGDScheduleFreeOptions> = {
   foreach: flag(true),
 };
 
-/** The fused kernel on one run of a group. */
+/** The fused kernel on one run of a group; with x, parameters become the new x. */
 export function stepSgdRun(
   group: SGDScheduleFreeOptions,
   block: FlatGroup,
   run: Run,
-  step: { lr: number; ckp1: number; yStep: number },
+  { x, ...step }: { lr: number; ckp1: number; yStep: number; x?: Tensor },
 ): void {
   sgdStep(
     block.part(block.grads, run),
     block.part(block.values, run),
     block.part(block.block("z"), run),
+    x,
     { decay: group.weightDecay, ...step },
   );
 }

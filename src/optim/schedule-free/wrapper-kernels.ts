@@ -1,31 +1,36 @@
-/** What `ScheduleFreeWrapper` does to parameters and z before and after the wrapped step. */
-import type { Kernel, NdArray } from "../../backend/backend.ts";
+/**
+ * What `ScheduleFreeWrapper` does to parameters and z before and after the wrapped step, and the three as one pass where
+ * that step is a kernel.
+ */
+import type { Kernel, NdArray, ReferenceFunction } from "../../backend/backend.ts";
 import { runInPlace } from "../../op.ts";
 import type { Tensor } from "../../tensor.ts";
 
-/** `decay` = lr·weightDecayAtY, `yDecay` = decay·(1 − β), `toX` = 1 − 1/β. */
+/** `zDecay` = lr·weightDecayAtY, `yDecay` = zDecay·(1 − β), `toX` = 1 − 1/β. */
 export interface BeforeAttrs {
-  decay: number;
+  zDecay: number;
   yDecay: number;
   toX: number;
 }
 
-/** p, z in place: z −= decay·p; y = p − yDecay·p; p = y + toX (z − y). */
+const before = (
+  _inputs: readonly NdArray[],
+  [{ data: p }, { data: z }]: readonly NdArray[],
+  { zDecay, yDecay, toX }: BeforeAttrs,
+): void => {
+  for (let i = 0; i < p.length; i++) {
+    z[i] -= zDecay * p[i];
+    const y = p[i] - yDecay * p[i];
+    p[i] = y + toX * (z[i] - y);
+  }
+};
+
+/** p, z in place: z −= zDecay·p; y = p − yDecay·p; p = y + toX (z − y). */
 export const beforeKernel: Kernel = {
   name: "wrapperBefore",
   kind: "wrapperBefore",
   wasm: "wrapper_before",
-  reference: (
-    _inputs: readonly NdArray[],
-    [{ data: p }, { data: z }]: readonly NdArray[],
-    { decay, yDecay, toX }: BeforeAttrs,
-  ) => {
-    for (let i = 0; i < p.length; i++) {
-      z[i] -= decay * p[i];
-      const y = p[i] - yDecay * p[i];
-      p[i] = y + toX * (z[i] - y);
-    }
-  },
+  reference: before,
 };
 
 export function wrapperBefore(p: Tensor, z: Tensor, attrs: BeforeAttrs): void {
@@ -38,23 +43,58 @@ export interface AfterAttrs {
   toY: number;
 }
 
+const after = (
+  [{ data: z }]: readonly NdArray[],
+  [{ data: p }]: readonly NdArray[],
+  { ckp1, toY }: AfterAttrs,
+): void => {
+  for (let i = 0; i < p.length; i++) {
+    const x = p[i] + ckp1 * (z[i] - p[i]);
+    p[i] = x + toY * (z[i] - x);
+  }
+};
+
 /** z → p in place: x = p + ckp1 (z − p); p = x + toY (z − x). */
 export const afterKernel: Kernel = {
   name: "wrapperAfter",
   kind: "wrapperAfter",
   wasm: "wrapper_after",
-  reference: (
-    [{ data: z }]: readonly NdArray[],
-    [{ data: p }]: readonly NdArray[],
-    { ckp1, toY }: AfterAttrs,
-  ) => {
-    for (let i = 0; i < p.length; i++) {
-      const x = p[i] + ckp1 * (z[i] - p[i]);
-      p[i] = x + toY * (z[i] - x);
-    }
-  },
+  reference: after,
 };
 
 export function wrapperAfter(p: Tensor, z: Tensor, attrs: AfterAttrs): void {
   runInPlace(afterKernel, [z], [p], attrs);
+}
+
+/** `step`: what the base's kernel takes. */
+export interface WrappedAttrs extends BeforeAttrs, AfterAttrs {
+  step: object;
+}
+
+const wrapped = new Map<Kernel, Kernel>();
+
+/**
+ * grad → p, z, state in place: `wrapperBefore`, then the kernel's own step of z with `step`, then `wrapperAfter`. `base` is
+ * the kernel of a fused base optimizer: grad → z, state.
+ */
+export function wrappedKernel(base: Kernel): Kernel {
+  const known = wrapped.get(base);
+  if (known !== undefined) return known;
+  const step = base.reference as ReferenceFunction;
+  const made: Kernel = {
+    name: `${base.name}Wrapped`,
+    kind: `${base.kind}Wrapped`,
+    wasm: base.wasm,
+    reference: (
+      inputs: readonly NdArray[],
+      [p, z, ...state]: readonly NdArray[],
+      attrs: WrappedAttrs,
+    ) => {
+      before([], [p, z], attrs);
+      step(inputs, [z, ...state], attrs.step as never);
+      after([z], [p], attrs);
+    },
+  };
+  wrapped.set(base, made);
+  return made;
 }

@@ -4,13 +4,15 @@ import { runInPlace } from "../../op.ts";
 import { add, mul, sub } from "../../ops/arithmetic.ts";
 import type { Tensor } from "../../tensor.ts";
 import type { BaseOptimizer, BaseOptions } from "../base/base-optimizer.ts";
+import { asFused } from "../base/fused-optimizer.ts";
 import type { FlatGroup, Run } from "../flat.ts";
 import type { ParamGroup } from "../optimizer.ts";
 import { xToY, yToX } from "./coefficients.ts";
 import { lerpInPlace } from "./kernels.ts";
 import type { ScheduleFreeWrapperOptions, Side } from "./wrapper-base.ts";
 import { ScheduleFreeAround } from "./wrapper-base.ts";
-import { wrapperAfter, wrapperBefore } from "./wrapper-kernels.ts";
+import type { AfterAttrs, BeforeAttrs } from "./wrapper-kernels.ts";
+import { wrappedKernel, wrapperAfter, wrapperBefore } from "./wrapper-kernels.ts";
 
 /**
  * Makes any base optimizer Schedule-Free (upstream `ScheduleFreeWrapper`):
@@ -53,29 +55,55 @@ export class ScheduleFreeWrapper<
     ckp1: number,
   ): void {
     const { momentum: beta, weightDecayAtY } = this.options;
-    const decay = group.lr * weightDecayAtY;
+    const zDecay = group.lr * weightDecayAtY;
     const active = block.gather();
     side.start(active, this.kept());
+    const yDecay = zDecay * (1 - beta);
+    const toX = beta === 0 ? 0 : yToX(beta);
+    const toY = xToY(beta);
+    const fused = beta === 0 ? null : asFused(this.base);
+    if (fused === null) {
+      this.stepApart(group, block, side, active, { zDecay, yDecay, toX, ckp1, toY });
+    } else {
+      const z = side.get("z");
+      fused.eachKernel(group, block, active, (kernel, run, state, attrs) => {
+        const outputs = [block.part(block.values, run), block.part(z, run), ...state];
+        const inputs = [block.part(block.grads, run)];
+        runInPlace(wrappedKernel(kernel), inputs, outputs, {
+          step: attrs,
+          zDecay,
+          yDecay,
+          toX,
+          ckp1,
+          toY,
+        });
+      });
+    }
+    block.touch(active);
+  }
+
+  /** The base's step between passes of the wrapper: where it is more than a kernel, and with β = 0. */
+  private stepApart(
+    group: ParamGroup<O, C>,
+    block: FlatGroup,
+    side: Side,
+    active: readonly boolean[],
+    numbers: BeforeAttrs & AfterAttrs,
+  ): void {
     const z = side.get("z");
     const runs = block.runs(active);
     for (const run of runs) {
-      wrapperBefore(block.part(block.values, run), block.part(z, run), {
-        decay,
-        yDecay: decay * (1 - beta),
-        toX: beta === 0 ? 0 : yToX(beta),
-      });
+      wrapperBefore(block.part(block.values, run), block.part(z, run), numbers);
     }
     this.base.stepRuns(group, block, z, active);
-    if (beta === 0) {
-      lerpRuns(block, side.get("x"), z, ckp1, runs);
+    if (this.options.momentum === 0) {
+      lerpRuns(block, side.get("x"), z, numbers.ckp1, runs);
       block.copyRuns(z, block.values, runs);
-    } else {
-      const attrs = { ckp1, toY: xToY(beta) };
-      for (const run of runs) {
-        wrapperAfter(block.part(block.values, run), block.part(z, run), attrs);
-      }
+      return;
     }
-    block.touch(active);
+    for (const run of runs) {
+      wrapperAfter(block.part(block.values, run), block.part(z, run), numbers);
+    }
   }
 
   protected override toX(side: Side, block: FlatGroup): void {

@@ -12,6 +12,7 @@ import { cast, concat, copy, fill } from "./movement.ts";
 import { mse, mseGrad } from "./mse.ts";
 import { norm } from "./norm.ts";
 import { optimBaseLaunchers } from "./optim-base.ts";
+import { optimWrapperLaunchers } from "./optim-wrapper.ts";
 import { optimLaunchers } from "./optim.ts";
 import { avgPool2d, avgPool2dGrad, maxPool2d, maxPool2dGrad } from "./pool.ts";
 import { recurrentLaunchers } from "./recurrent.ts";
@@ -53,4 +54,5 @@ export const launchers: Readonly<Record<string, Launcher>> = {
   ...recurrentLaunchers,
   ...optimLaunchers,
   ...optimBaseLaunchers,
+  ...optimWrapperLaunchers,
 };

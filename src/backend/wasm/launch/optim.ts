@@ -9,20 +9,43 @@ const GRAIN = 16384;
 const SMALLEST_NORMAL = 2 ** -126;
 
 /** Of the outputs, and of the gradient after them. */
-function pointers(rt: Runtime, outputs: readonly View[], grad: View | null): number[] {
+function pointers(rt: Runtime, outputs: readonly View[], grad: View): number[] {
   const list: number[] = [];
   for (let i = 0; i < outputs.length; i++) list.push(rt.pointer(outputs[i]));
-  if (grad !== null) list.push(rt.dense(grad));
+  list.push(rt.dense(grad));
   return list;
 }
 
-/** z → p += weight·(z − p) */
-const lerp: Launcher = (rt, kernel, [z], [p], attrs) => {
-  const args = [rt.pointer(p), rt.dense(z), attrs.weight as number];
-  rt.parallel(exportName(kernel, "float32"), p.size, GRAIN, args);
+function lerpInPlace(rt: Runtime, p: View, z: View, weight: number): void {
+  rt.parallel("lerp_f32", p.size, GRAIN, [rt.pointer(p), rt.dense(z), weight]);
+}
+
+function copy(rt: Runtime, from: View, to: View): void {
+  rt.parallel("copy_4", to.size, GRAIN, [rt.dense(from), rt.pointer(to)]);
+}
+
+/** z → p += weight·(z − p), and what p was where that is kept */
+const lerp: Launcher = (rt, _kernel, [z], [p, ...kept], attrs) => {
+  for (const to of kept) copy(rt, p, to);
+  lerpInPlace(rt, p, z, attrs.weight as number);
 };
 
-/** grad → y, z */
+/** With x beside the gradient: a step that leaves y, then y = x + ckp1 (z − x). */
+const orToX =
+  (step: Launcher): Launcher =>
+  (rt, kernel, inputs, outputs, attrs) => {
+    if (inputs.length === 1) {
+      step(rt, kernel, inputs, outputs, attrs);
+      return;
+    }
+    const [grad, x] = inputs;
+    const [y, z] = outputs;
+    step(rt, kernel, [grad], outputs, { ...attrs, ckp1: 0, yStep: 0 });
+    copy(rt, x, y);
+    lerpInPlace(rt, y, z, attrs.ckp1 as number);
+  };
+
+/** grad → y, z; for x see `orToX` */
 const sgdScheduleFreeStep: Launcher = (rt, kernel, [grad], outputs, attrs) => {
   const { decay, ckp1, yStep, lr } = attrs as Record<string, number>;
   const args = pointers(rt, outputs, grad);
@@ -95,25 +118,6 @@ const adamcScheduleFreeStep: Launcher = (rt, kernel, [grad], outputs, attrs) => 
   rt.parallel(exportName(kernel, "float32"), outputs[0].size, GRAIN, args);
 };
 
-/** p, z */
-const wrapperBefore: Launcher = (rt, kernel, _inputs, outputs, attrs) => {
-  const { decay, yDecay, toX } = attrs as Record<string, number>;
-  const args = pointers(rt, outputs, null);
-  args.push(decay, yDecay, toX);
-  rt.parallel(exportName(kernel, "float32"), outputs[0].size, GRAIN, args);
-};
-
-/** z → p */
-const wrapperAfter: Launcher = (rt, kernel, [z], [p], attrs) => {
-  const { ckp1, toY } = attrs as Record<string, number>;
-  rt.parallel(exportName(kernel, "float32"), p.size, GRAIN, [
-    rt.pointer(p),
-    rt.dense(z),
-    ckp1,
-    toY,
-  ]);
-};
-
 /** grad, z, x → two sums for each piece of 4096 elements */
 const polyakSums: Launcher = (rt, kernel, inputs, [sums]) => {
   const args = [...inputs.map((view) => rt.dense(view)), rt.pointer(sums), inputs[0].size];
@@ -122,11 +126,9 @@ const polyakSums: Launcher = (rt, kernel, inputs, [sums]) => {
 
 export const optimLaunchers: Readonly<Record<string, Launcher>> = {
   lerp,
-  sgdScheduleFreeStep,
-  radamScheduleFreeStep,
-  adamwScheduleFreeStep,
+  sgdScheduleFreeStep: orToX(sgdScheduleFreeStep),
+  radamScheduleFreeStep: orToX(radamScheduleFreeStep),
+  adamwScheduleFreeStep: orToX(adamwScheduleFreeStep),
   adamcScheduleFreeStep,
   polyakSums,
-  wrapperBefore,
-  wrapperAfter,
 };

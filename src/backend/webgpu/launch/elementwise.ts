@@ -38,7 +38,7 @@ const isSame = (x: View, y: View): boolean =>
   isContiguous(x.shape, x.strides);
 
 /** Elements from which four at a time are worth a kernel of their own. */
-const MANY = 2 ** 14;
+export const MANY = 2 ** 14;
 
 /** Are these as many dense elements, in whole vec4? */
 const areQuads = (views: readonly View[], { shape, size }: View): boolean =>
