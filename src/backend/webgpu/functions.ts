@@ -93,6 +93,13 @@ fn infinity() -> f32 { return bitcast<f32>(infinity_bits); }`,
   q = fma(q, r, 0.49999994);
   return fma(q * r, r, r);
 }`,
+  // The twelve leading bits. Of a small whole number these are all, which no compiler knows: where two exact products
+  // with the same n follow each other, Mesa's takes n out, and only the rounded sum of the constants is left.
+  leading: "fn leading(x: f32) -> f32 { return bitcast<f32>(bitcast<u32>(x) & 0xfffff000u); }",
+  // x - n log 2
+  less_log2: `fn less_log2(x: f32, n: f32) -> f32 {
+  return fma(leading(n), 0.00021219444, fma(n, -0.6933594, x));
+}`,
   // 2^n e^r, for normal results.
   exp_of: `fn exp_of(n: f32, r: f32) -> f32 {
   return bitcast<f32>(bitcast<u32>(1.0 + expm1_reduced(r)) + (bitcast<u32>(i32(n)) << 23u));
@@ -102,14 +109,14 @@ fn infinity() -> f32 { return bitcast<f32>(infinity_bits); }`,
   if (x > 88.72283) { return infinity(); }
   if (x < -87.3365) { return 0.0; }
   let n = round(x * 1.442695);
-  return exp_of(n, fma(n, 0.00021219444, fma(n, -0.6933594, x)));
+  return exp_of(n, less_log2(x, n));
 }`,
   f_expm1: `fn f_expm1(x: f32) -> f32 {
   if (is_nan(x)) { return x; }
   if (x > 88.72283) { return infinity(); }
   let bounded = max(x, -18.0);
   let n = round(bounded * 1.442695);
-  let r = fma(n, 0.00021219444, fma(n, -0.6933594, bounded));
+  let r = less_log2(bounded, n);
   let scale = bitcast<f32>(0x3f000000u + (bitcast<u32>(i32(n)) << 23u));
   return 2.0 * fma(scale, expm1_reduced(r), scale - 0.5);
 }`,
@@ -241,8 +248,6 @@ fn log_parts(x: f32) -> LogParts {
   f_bounded: `fn f_bounded(x: f32) -> f32 { return f_min(f_max(x, -1000.0), 1000.0); }`,
   ...trigonometry,
 
-  // The twelve leading bits.
-  leading: "fn leading(x: f32) -> f32 { return bitcast<f32>(bitcast<u32>(x) & 0xfffff000u); }",
   // m^b for finite m > 0. The logarithm is high + low, b * high exact in two parts: a rounding of the exponent would
   // count as often as the exponent is large.
   exp_of_product: `fn exp_of_product(b: f32, m: f32) -> f32 {
@@ -263,7 +268,7 @@ fn log_parts(x: f32) -> LogParts {
   if (x > 88.72283) { return infinity(); }
   if (x < -87.3365) { return 0.0; }
   let n = round(x * 1.442695);
-  return exp_of(n, fma(n, 0.00021219444, fma(n, -0.6933594, exact) + rest));
+  return exp_of(n, less_log2(exact, n) + rest);
 }`,
   f_pow: `fn f_pow(a: f32, b: f32) -> f32 {
   if (b == 0.0 || a == 1.0) { return 1.0; }

@@ -43,18 +43,19 @@ export const trigonometry: Readonly<Record<string, string>> = {
   let digits = bits_from(high, low, zeros);
   let upper = f32(digits >> 8u);
   let lower = f32(digits & 255u) * 0.00390625;
-  let scaled = fma(upper, 1.5707964, fma(upper, -4.371139e-8, lower * 1.5707964));
+  let scaled = fma(upper, 1.5707964, fma(leading(upper), -4.371139e-8, lower * 1.5707964));
   let rest = scaled * bitcast<f32>((103u - zeros) << 23u);
   return Turn(select(rest, -rest, beyond != (x < 0.0)), select(quarter, -quarter, x < 0.0));
 }`,
-  // Cody and Waite's: the first three products are exact, as |n| < 1024.
+  // Cody and Waite's: the first three products are exact, as |n| < 1024. `m` is n, which no compiler knows (`leading`).
   small_turn: `struct Turn { rest: f32, quarter: i32 }
 fn small_turn(x: f32) -> Turn {
   let n = round(x * 0.63661975);
+  let m = leading(n);
   var r = fma(n, -1.5703125, x);
-  r = fma(n, -4.837512969970703e-4, r);
+  r = fma(m, -4.837512969970703e-4, r);
   r = fma(n, -7.549533620476723e-8, r);
-  return Turn(fma(n, -2.563344151594519e-12, r), i32(n));
+  return Turn(fma(m, -2.563344151594519e-12, r), i32(n));
 }`,
   // Cephes' polynomials.
   f_sin_cos: `fn f_sin_cos(x: f32, more: i32) -> f32 {
