@@ -84,7 +84,7 @@ for (const mode of ["train", "eval"] as const) {
       if (mode === "eval") run.optimizer.eval?.();
       saveCheckpoint(file, run);
       train(run, 7);
-      const script = fileURLToPath(new URL("training.ts", import.meta.url));
+      const script = fileURLToPath(new URL("resume.ts", import.meta.url));
       const { stdout, stderr } = spawnSync(
         process.execPath,
         ["--import", "tsx", script, "AdamWScheduleFree", "cpu", file, "7"],

@@ -1,10 +1,8 @@
 /**
  * A small training run with everything that a checkpoint holds: dropout, two groups with options of
- * their own, a shuffled loader. As a program: `training.ts OPTIMIZER DEVICE FILE STEPS` loads FILE into
- * freshly built objects, trains STEPS more batches, and prints what `fingerprint` gives.
+ * their own, a shuffled loader.
  */
-import { pathToFileURL } from "node:url";
-import type { CheckpointOptimizer, DeviceName, Tensor } from "../../src/index.ts";
+import type { CheckpointOptimizer, Tensor } from "../../src/index.ts";
 import * as roadless from "../../src/index.ts";
 import { ArrayDataset, DataLoader, manualSeed, mseLoss, nn, optim } from "../../src/index.ts";
 
@@ -109,16 +107,3 @@ export function fingerprint({ model, optimizer, loader }: Run): string {
   seen.push(weights());
   return JSON.stringify(seen);
 }
-
-function main([name, device, file, steps]: string[]): void {
-  roadless.withDevice(device as DeviceName, () =>
-    roadless.scope(() => {
-      const run = build(name, 99);
-      roadless.loadCheckpoint(file, run);
-      train(run, Number(steps));
-      process.stdout.write(fingerprint(run));
-    }),
-  );
-}
-
-if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) main(process.argv.slice(2));

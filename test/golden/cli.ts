@@ -1,6 +1,7 @@
 /** `npm run golden -- DIR`: plays every golden/1 file under DIR and says what came of it. */
 import { parseArgs } from "node:util";
 import type { DeviceName } from "../../src/index.ts";
+import type { GoldenFile } from "../../src/vectors/format.ts";
 import type { PlayOptions } from "./play.ts";
 import { goldenFiles, playFile, readGolden } from "./play.ts";
 
@@ -60,7 +61,7 @@ async function main(): Promise<number> {
   const total = { passed: 0, failed: 0, unsupported: 0 };
   let files: string[];
   try {
-    files = goldenFiles(chosen.root);
+    files = await goldenFiles(chosen.root);
   } catch (error) {
     console.error(`golden: cannot read ${chosen.root}: ${(error as Error).message}`);
     return 2;
@@ -69,9 +70,9 @@ async function main(): Promise<number> {
     const count = { passed: 0, failed: 0, unsupported: 0 };
     const unsupported = new Set<string>();
     const worst: Record<string, number> = {};
-    let golden: ReturnType<typeof readGolden>;
+    let golden: GoldenFile;
     try {
-      golden = readGolden(path);
+      golden = await readGolden(path);
     } catch (error) {
       console.log(`FAILED ${(error as Error).message}`);
       total.failed++;

@@ -13,16 +13,18 @@ export interface ImageData {
 
 const TEST_BATCH = 250;
 
-export function imageSource({ sha256, batch_size, first_image, test_images }: ImageData): Source {
+export async function imageSource(data: ImageData): Promise<Source> {
+  const { sha256, batch_size, first_image, test_images } = data;
+  const [training, testing] = [await mnist("train", sha256), await mnist("t10k", sha256)];
   const [first, last] = test_images;
   const starts = Array.from(
     { length: Math.ceil((last + 1 - first) / TEST_BATCH) },
     (_, i) => first + i * TEST_BATCH,
   );
   return {
-    train: (step) => images(mnist("train", sha256), first_image + step * batch_size, batch_size),
+    train: (step) => images(training, first_image + step * batch_size, batch_size),
     test: starts.map(
-      (start) => () => images(mnist("t10k", sha256), start, Math.min(TEST_BATCH, last + 1 - start)),
+      (start) => () => images(testing, start, Math.min(TEST_BATCH, last + 1 - start)),
     ),
   };
 }

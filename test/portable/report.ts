@@ -6,6 +6,8 @@ export interface Report {
   /** What the tests ran on, in words. */
   device: string;
   passed: number;
+  /** How long each suite took, in words. */
+  suites: string[];
   skipped: string[];
   failures: string[];
 }
@@ -16,8 +18,31 @@ export type Outcome = Report | { broken: string };
 /** The suites of the processor (suites.ts), or of device "webgpu" (webgpu.ts). */
 export type Suites = "suites" | "webgpu";
 
+/** The suites may take so long; alone on two cores they take a third of it. */
+export const timeoutSeconds = 900;
+
+/** What the programs' arguments begin with: `[--webgpu] [--only TEXT]`. */
+export interface Chosen {
+  suites: Suites;
+  /** Only test files whose path contains this. */
+  only: string;
+  /** The other arguments. */
+  rest: string[];
+}
+
+export function choose(args: string[]): Chosen {
+  const chosen: Chosen = { suites: "suites", only: "", rest: [...args] };
+  const { rest } = chosen;
+  if (rest[0] === "--webgpu") {
+    rest.shift();
+    chosen.suites = "webgpu";
+  }
+  if (rest[0] === "--only") [, chosen.only = ""] = rest.splice(0, 2);
+  return chosen;
+}
+
 /** The suites and all they import, as one module. */
-export async function bundleSuites(suites: Suites): Promise<string> {
+export async function bundleSuites({ suites, only }: Chosen): Promise<string> {
   const { outputFiles } = await build({
     entryPoints: [`test/portable/${suites}.ts`],
     bundle: true,
@@ -26,6 +51,7 @@ export async function bundleSuites(suites: Suites): Promise<string> {
     platform: "browser",
     tsconfig: "tsconfig.json",
     keepNames: true,
+    define: { ONLY: JSON.stringify(only) },
     write: false,
   });
   return outputFiles[0].text;
@@ -37,8 +63,9 @@ export function show(where: string, outcome: Outcome): number {
     console.error(`${where}: ${outcome.broken}`);
     return 1;
   }
-  const { device, passed, skipped, failures } = outcome;
+  const { device, passed, suites, skipped, failures } = outcome;
   console.log(`${where}: ${device}`);
+  for (const text of suites) console.log(`  ${text}`);
   for (const text of skipped) console.log(`  skipped: ${text}`);
   for (const text of failures) console.log(`  FAIL ${text}`);
   console.log(`${passed} passed, ${failures.length} failed`);

@@ -16,6 +16,9 @@ await playFiles(
     "webgpu/compile.test.ts": () => import("../webgpu/compile.test.ts"),
     "webgpu/specials.test.ts": () => import("../webgpu/specials.test.ts"),
     "webgpu/optim.test.ts": () => import("../webgpu/optim.test.ts"),
+    "webgpu/asynchronous.test.ts": () => import("../webgpu/asynchronous.test.ts"),
+    "webgpu/golden.test.ts": () => import("../webgpu/golden.test.ts"),
+    "webgpu/mnist.test.ts": () => import("../webgpu/mnist.test.ts"),
   },
   async () => {
     const { init } = await import("../../src/index.ts");

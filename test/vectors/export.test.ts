@@ -176,10 +176,9 @@ exporting("a wrong operation is noticed, forward and backward", async () => {
 exporting(
   "PyTorch's inputs through the recording path give PyTorch's outputs and gradients",
   async () => {
-    const vectors = new URL("../golden/vectors/ops/", import.meta.url);
     let compared = 0;
     for (const name of ["matmul", "norm", "conv", "loss"]) {
-      const { cases } = readGolden(path.join(vectors.pathname, `${name}.json`));
+      const { cases } = await readGolden(`test/golden/vectors/ops/${name}.json`);
       for (const golden of cases as OperationCase[]) {
         if (golden.dtype !== "float64" || golden.edge || golden.quirk) continue;
         const inputs = Object.fromEntries(
@@ -327,8 +326,8 @@ exporting("files carry the package's version and are listed in the manifest", as
   assert.match(files.get("README.md")!, `roadless ${version}`);
   // The folder as it is can be handed to a player.
   const found: PlayedCase[][] = [];
-  for (const file of goldenFiles(path.join(folder, "a")))
-    found.push(await playAll(readGolden(file)));
+  for (const file of await goldenFiles(path.join(folder, "a")))
+    found.push(await playAll(await readGolden(file)));
   assert.equal(
     found.map((cases) => cases.map(({ outcome }) => outcome.status)),
     [[], ["passed", "passed"]],
@@ -391,7 +390,7 @@ exporting("the command line", async () => {
   assert.is(done.status, 0, done.stderr);
   assert.match(done.stdout, /^2 cases in 3 files below .*\n$/);
   assert.is(done.stderr, "");
-  const [trace] = goldenFiles(path.join(out, "traces"));
+  const [trace] = await goldenFiles(path.join(out, "traces"));
   assert.is((await played(fs.readFileSync(trace, "utf8"))).passed, 4);
 
   assert.match(call().stdout, "usage: roadless COMMAND");

@@ -1,10 +1,8 @@
 /**
- * PyTorch's vectors on device "webgpu": all float32 operations, a third of the optimizers' cases at every step, and
- * training runs as far as software adapters get in a test. The others: `npm run golden -- test/golden/vectors
- * --device webgpu`.
+ * PyTorch's vectors on device "webgpu": all float32 operations, a third of the optimizers' cases at every step
+ * (another third in each host), and training runs as far as software adapters get in a test. The others: `npm run
+ * golden -- test/golden/vectors --device webgpu`.
  */
-import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { goldenFiles, playAll, readGolden } from "../golden/play.ts";
@@ -14,7 +12,7 @@ import { playTrace } from "../golden/traces.ts";
 import { startWebGpu, stopWebGpu, unavailable } from "./gpu.ts";
 
 const golden = suite("webgpu golden");
-const vectors = path.join(path.dirname(fileURLToPath(import.meta.url)), "../golden/vectors");
+const vectors = "test/golden/vectors";
 
 if (unavailable !== null) golden.skip("every vector", unavailable);
 
@@ -23,19 +21,25 @@ const fused = /optim\/(\w+ScheduleFree|ScheduleFreeWrapper|AdamC\w+|swa_utils|to
 
 const isSingle = (one: unknown): boolean => (one as { dtype: string }).dtype === "float32";
 
-/** A file's float32 cases, every `stride`th of them. */
-function chosen(name: string, stride: number): GoldenFile {
-  const content = readGolden(name);
-  return { ...content, cases: content.cases.filter(isSingle).filter((_, i) => i % stride === 0) };
+/** A file's float32 cases, every `stride`th of them from `first` on. */
+async function chosen(name: string, stride = 1, first = 0): Promise<GoldenFile> {
+  const content = await readGolden(name);
+  const cases = content.cases.filter(isSingle).filter((_, i) => i % stride === first);
+  return { ...content, cases };
 }
 
-const optimizers = goldenFiles(path.join(vectors, "optim")).filter((name) => fused.test(name));
-const files = [
-  ...goldenFiles(path.join(vectors, "ops")).map((name) => chosen(name, 1)),
-  ...optimizers.map((name) => chosen(name, 3)),
-].filter(({ cases }) => cases.length > 0);
+/** Together Node, Deno and a page play every case of the optimizers. */
+const share = "Deno" in globalThis ? 1 : typeof document !== "undefined" ? 2 : 0;
+
+const operations = await goldenFiles(`${vectors}/ops`);
+const optimizers = (await goldenFiles(`${vectors}/optim`)).filter((name) => fused.test(name));
+const files = await Promise.all([
+  ...operations.map((name) => chosen(name)),
+  ...optimizers.map((name) => chosen(name, 3, share)),
+]);
 
 for (const content of unavailable === null ? files : []) {
+  if (content.cases.length === 0) continue;
   golden(content.file, async () => {
     const played = await playAll(content, { device: "webgpu" });
     const wrong = played.filter(({ outcome }) => outcome.status !== "passed");
@@ -58,8 +62,8 @@ const runs: Readonly<Record<string, number>> = {
   "char_lm/AdamWScheduleFree": 5,
 };
 
-for (const name of unavailable === null ? goldenFiles(path.join(vectors, "traces")) : []) {
-  const file = readGolden(name) as unknown as TraceFile;
+for (const name of unavailable === null ? await goldenFiles(`${vectors}/traces`) : []) {
+  const file = (await readGolden(name)) as unknown as TraceFile;
   for (const run of file.cases) {
     const steps = runs[run.name];
     if (steps === undefined) continue;

@@ -1,22 +1,20 @@
 /** MNIST on device "webgpu": from the CPU's weights, with its dropout masks, to its accuracy. */
-import { createRequire } from "node:module";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import type { DeviceName, Tensor } from "../../src/index.ts";
+import type { Dataset, DeviceName, Tensor } from "../../src/index.ts";
 import * as rl from "../../src/index.ts";
 import { nn, optim, scope, withDevice } from "../../src/index.ts";
 import type { ImageData } from "../golden/images.ts";
 import { mnist } from "../golden/mnist.ts";
+import { readGolden } from "../golden/play.ts";
 import { startWebGpu, stopWebGpu, unavailable } from "./gpu.ts";
 
 const learning = suite("webgpu mnist");
 
 if (unavailable !== null) learning.skip("every test", unavailable);
 
-const vectors = createRequire(import.meta.url)("../golden/vectors/traces/mnist_linear.json") as {
-  data: ImageData;
-};
-const { sha256 } = vectors.data;
+const vectors: object = await readGolden("test/golden/vectors/traces/mnist_linear.json");
+const { sha256 } = (vectors as { data: ImageData }).data;
 
 const models: Readonly<Record<string, () => nn.Sequential>> = {
   MLP: () =>
@@ -50,13 +48,14 @@ interface Outcome {
   correct: number;
 }
 
-function images(part: "train" | "t10k", first: number, count: number): [Tensor, Tensor] {
-  const rows = Int32Array.from({ length: count }, (_, i) => first + i);
-  const [x, y] = mnist(part, sha256).batch(rows);
+function images(dataset: Dataset, first: number, count: number): [Tensor, Tensor] {
+  const [x, y] = dataset.batch(Int32Array.from({ length: count }, (_, i) => first + i));
   return [rl.tensor(x.data, { shape: [...x.shape] }), rl.tensor(y.data)];
 }
 
 async function train(name: string, device: DeviceName): Promise<Outcome> {
+  const training = await mnist("train", sha256);
+  const testing = await mnist("t10k", sha256);
   rl.manualSeed(11);
   const open = scope();
   const model = withDevice(device, models[name]);
@@ -67,7 +66,7 @@ async function train(name: string, device: DeviceName): Promise<Outcome> {
   for (let step = 0; step < STEPS; step++) {
     const inner = scope();
     const loss = withDevice(device, () => {
-      const [x, y] = images("train", step * BATCH, BATCH);
+      const [x, y] = images(training, step * BATCH, BATCH);
       optimizer.zeroGrad();
       const made = rl.crossEntropy(model.forward(x), y);
       made.backward();
@@ -82,10 +81,10 @@ async function train(name: string, device: DeviceName): Promise<Outcome> {
   const correct = withDevice(device, () =>
     rl.noGrad(() => {
       if (name === "CNN") {
-        rl.recalibrateBatchNorm(model, [images("train", 0, 10 * BATCH)[0]]);
+        rl.recalibrateBatchNorm(model, [images(training, 0, 10 * BATCH)[0]]);
       }
       model.eval();
-      const [x, y] = images("t10k", 0, TESTED);
+      const [x, y] = images(testing, 0, TESTED);
       return rl.sum(rl.eq(rl.argmax(model.forward(x), 1), y));
     }),
   );
