@@ -9,6 +9,7 @@ await playFiles(
     "webgpu/product.test.ts": () => import("../webgpu/product.test.ts"),
     "webgpu/conv.test.ts": () => import("../webgpu/conv.test.ts"),
     "webgpu/halves.test.ts": () => import("../webgpu/halves.test.ts"),
+    "webgpu/random.test.ts": () => import("../webgpu/random.test.ts"),
     "webgpu/sort.test.ts": () => import("../webgpu/sort.test.ts"),
     "webgpu/elementwise.test.ts": () => import("../webgpu/elementwise.test.ts"),
     "webgpu/recurrent.test.ts": () => import("../webgpu/recurrent.test.ts"),
