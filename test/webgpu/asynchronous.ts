@@ -405,6 +405,46 @@ const polyak: readonly Case[] = [
       x.dispose();
     },
   ],
+  [
+    "AdamC's groups step by the first one's averages, also one that comes late",
+    async () => {
+      for (const compat of ["none", "upstream"] as const) {
+        const found = await sameAsCpu(() => {
+          const params = [tensor([1, -2, 3]), tensor([0.5, 2])].map((x) => nn.parameter(x));
+          const adamc = new optim.AdamCScheduleFreePlusPaper(params.slice(0, 1), {
+            polyakBeta: 0.9,
+            weightDecay: 0.1,
+            cWarmup: 2,
+            compat,
+          });
+          adamc.train();
+          for (let i = 0; i < 5; i++) {
+            if (i === 2) adamc.addParamGroup({ params: [params[1]], lr: 0.5, r: 1, cWarmup: 0 });
+            adamc.zeroGrad();
+            const loss = rl.mul(
+              rl.add(rl.square(params[0]).sum(), rl.square(params[1]).sum()),
+              0.5,
+            );
+            loss.backward();
+            adamc.step(loss);
+          }
+          const counters = adamc.stateDict().param_groups.flatMap((group) =>
+            ["grad_l1_ema", "grad_l1_ema_corr", "weight_sum", "lr_max", "scheduled_lr"].map(
+              (key) => {
+                const value = group[key] as number | Tensor;
+                return typeof value === "number" ? tensor([value]) : value;
+              },
+            ),
+          );
+          const values = params.map((x) => rl.mul(x.detach(), 1));
+          adamc.dispose();
+          for (const x of params) x.dispose();
+          return [...values, ...counters];
+        });
+        assert.is(found.length, 15);
+      }
+    },
+  ],
 ];
 
 const measured = [

@@ -17,7 +17,8 @@ const vectors = "test/golden/vectors";
 if (unavailable !== null) golden.skip("every vector", unavailable);
 
 /** Optimizers whose steps are kernels of their own; what is left out is written with operations, or a twin. */
-const fused = /optim\/(\w+ScheduleFree|ScheduleFreeWrapper|AdamC\w+|swa_utils|torch_\w+)\.json$/;
+const fused =
+  /optim\/(\w+ScheduleFree|\w+Closure|ScheduleFreeWrapper|AdamC\w+|swa_utils|torch_\w+)\.json$/;
 
 const isSingle = (one: unknown): boolean => (one as { dtype: string }).dtype === "float32";
 

@@ -2,7 +2,8 @@
 import { currentCapture } from "../../capture.ts";
 import { pow } from "../../elementary/index.ts";
 import { LifetimeError, ValueError } from "../../errors.ts";
-import { Tensor } from "../../tensor.ts";
+import { narrow } from "../../ops/movement.ts";
+import { empty, Tensor } from "../../tensor.ts";
 import type { FlatGroup, Run } from "../flat.ts";
 import type { ParamsOrGroups } from "../optimizer.ts";
 import type { OptionTable } from "../options.ts";
@@ -10,8 +11,8 @@ import { decayRate, decayRates, nonNegative, unit } from "../options.ts";
 import type { StateKey } from "../state-dict.ts";
 import type { AveragingStep } from "./coefficients.ts";
 import { annealedBeta, biasCorrection, L1_SCALE, positiveEps, xToY } from "./coefficients.ts";
-import { adamcStep, lerpInPlace, polyakSums } from "./kernels.ts";
-import { DeviceCounters, polyakSize, stepCoefficients } from "./polyak.ts";
+import { adamcStep, lerpInPlace, POLYAK_PIECE, polyakSums } from "./kernels.ts";
+import { DeviceCounters, polyakCoefficients } from "./polyak.ts";
 import type { Counters, Group } from "./schedule-free.ts";
 import { counters, ScheduleFree } from "./schedule-free.ts";
 
@@ -78,8 +79,10 @@ const adamcOptions: OptionTable<AdamCScheduleFreePlusPaperOptions> = {
 /** What a step's groups share. */
 interface PolyakStep {
   readonly beta: number;
-  /** The step size, before lr: a 0-dimensional tensor where values cannot be read at once. */
-  readonly size: number | Tensor;
+  /** The step size, before lr; NaN where values cannot be read at once. */
+  readonly size: number;
+  /** What each group's step follows from there. */
+  readonly coefficients?: ReadonlyMap<AdamCGroup, Tensor>;
   /** Where they are numbers. */
   readonly counters?: Omit<AdamCCounters, keyof Counters>;
 }
@@ -143,8 +146,6 @@ export class AdamCScheduleFreePlusPaper extends ScheduleFree<
 > {
   private functionValue: number | Tensor = NaN;
   private polyak: PolyakStep | undefined;
-  /** The present group's coefficients, where they are on the device. */
-  private coefficients: Tensor | null = null;
   private readonly held = new Map<AdamCGroup, DeviceCounters>();
 
   constructor(
@@ -197,22 +198,21 @@ export class AdamCScheduleFreePlusPaper extends ScheduleFree<
   }
 
   protected override update(blocks: readonly FlatGroup[]): void {
-    const pieces: Tensor[] = [];
-    for (const block of blocks) {
-      for (const run of block.runs(block.gather())) {
-        // What takes part for the first time has z and x 0 here, and so no part in the product.
-        const part = (name: string) => block.part(block.block(name), run);
-        pieces.push(polyakSums(block.part(block.grads, run), part("z"), part("x")));
-      }
-    }
-    const [first] = this.paramGroups;
+    const groups = this.paramGroups;
+    const [first] = groups;
     const { functionValue } = this;
+    const { sums, runs } = measure(blocks);
     if (this.isHeld()) {
       const beta = annealedBeta(first, first.k);
-      const counters = this.paramGroups.map((group) => this.countersOf(group));
-      this.polyak = { beta, size: polyakSize(first, beta, functionValue, pieces, counters) };
+      const counters = groups.map((group) => this.countersOf(group));
+      const all = polyakCoefficients(groups, counters, beta, functionValue, sums);
+      this.polyak = {
+        beta,
+        size: NaN,
+        coefficients: new Map(groups.map((one, g) => [one, all[g]])),
+      };
     } else {
-      this.polyak = polyakStep(first, functionValue as number, addUp(pieces));
+      this.polyak = polyakStep(first, functionValue as number, addUp(runs));
     }
     this.functionValue = NaN;
     super.update(blocks);
@@ -220,8 +220,7 @@ export class AdamCScheduleFreePlusPaper extends ScheduleFree<
   }
 
   protected override stepLr(group: AdamCGroup): number {
-    const { size } = this.polyak!;
-    return typeof size === "number" ? Math.max(group.lr, group.eps) * size : NaN;
+    return Math.max(group.lr, group.eps) * this.polyak!.size;
   }
 
   /** Do loss and counters stay on the device? */
@@ -249,9 +248,6 @@ export class AdamCScheduleFreePlusPaper extends ScheduleFree<
   }
 
   protected override stepGroup(group: AdamCGroup, block: FlatGroup, step: AveragingStep): void {
-    const { size } = this.polyak!;
-    this.coefficients =
-      typeof size === "number" ? null : stepCoefficients(group, size, this.countersOf(group));
     const active = block.gather();
     block.start(active, ["z", "x"]);
     for (const run of block.runs(active)) this.stepRun(group, block, run, step);
@@ -324,7 +320,7 @@ export class AdamCScheduleFreePlusPaper extends ScheduleFree<
     { k: t, scheduledLr: lr, ckp1 }: AveragingStep,
   ): void {
     const [beta1, beta2] = group.betas;
-    const { beta } = this.polyak!;
+    const { beta, coefficients } = this.polyak!;
     const part = (name: string) => block.part(block.block(name), run);
     const numbers = {
       decay: lr * lr * group.weightDecay,
@@ -336,7 +332,7 @@ export class AdamCScheduleFreePlusPaper extends ScheduleFree<
       block.part(block.grads, run),
       { y: part("values"), z: part("z"), x: part("x"), m: part("expAvg"), v: part("expAvgSq") },
       {
-        ...(this.coefficients === null ? numbers : {}),
+        ...(coefficients === undefined ? numbers : {}),
         beta1,
         oneMinusBeta1: 1 - beta1,
         beta2,
@@ -346,18 +342,40 @@ export class AdamCScheduleFreePlusPaper extends ScheduleFree<
         beta,
         oneMinusBeta: 1 - beta,
       },
-      this.coefficients,
+      coefficients?.get(group) ?? null,
     );
   }
 }
 
+/** Σ|g| and Σ g·(z − x) of all pieces of 4096 elements, [2n]; `runs` are the views of those of each run. */
+function measure(blocks: readonly FlatGroup[]): { sums: Tensor; runs: Tensor[] } {
+  const parts = blocks.flatMap((block) =>
+    block.runs(block.gather()).map((run) => ({ block, run, size: 2 * piecesOf(run) })),
+  );
+  const total = parts.reduce((sum, { size }) => sum + size, 0);
+  const { backend, dtype } = blocks[0].values;
+  const sums = empty(backend, [total], dtype, "polyakSums");
+  let begin = 0;
+  const runs = parts.map(({ block, run, size }) => {
+    const into = narrow(sums, 0, begin, size);
+    begin += size;
+    // What takes part for the first time has z and x 0 here, and so no part in the product.
+    const part = (name: string): Tensor => block.part(block.block(name), run);
+    polyakSums(block.part(block.grads, run), part("z"), part("x"), into);
+    return into;
+  });
+  return { sums, runs };
+}
+
+const piecesOf = ({ begin, end }: Run): number => Math.ceil((end - begin) / POLYAK_PIECE);
+
 /** Both sums over all pieces, in float64. */
-function addUp(pieces: readonly Tensor[]): { l1: number; innerProduct: number } {
+function addUp(runs: readonly Tensor[]): { l1: number; innerProduct: number } {
   const sums = { l1: 0, innerProduct: 0 };
-  for (const piece of pieces) {
+  for (const run of runs) {
     let l1 = 0;
     let innerProduct = 0;
-    const numbers = piece.dataSync();
+    const numbers = run.dataSync();
     for (let i = 0; i < numbers.length; i += 2) {
       l1 += numbers[i];
       innerProduct += numbers[i + 1];

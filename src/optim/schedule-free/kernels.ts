@@ -5,7 +5,6 @@
 import type { Kernel, NdArray } from "../../backend/backend.ts";
 import { runInPlace } from "../../op.ts";
 import type { Tensor } from "../../tensor.ts";
-import { empty } from "../../tensor.ts";
 
 /** z → p += weight·(z − p), in place: between x and y, and z into the average; `kept`, if it is there, becomes what p was. */
 export const lerpKernel: Kernel = {
@@ -269,10 +268,7 @@ export const polyakKernel: Kernel = {
   },
 };
 
-/** Σ|grad| and Σ grad·(z − x) of each piece, [2 · pieces], in one pass. */
-export function polyakSums(grad: Tensor, z: Tensor, x: Tensor): Tensor {
-  const pieces = Math.ceil(grad.size / POLYAK_PIECE);
-  const sums = empty(grad.backend, [2 * pieces], grad.dtype, "polyakSums");
+/** Σ|grad| and Σ grad·(z − x) of each piece into `sums`, [2 · pieces], in one pass. */
+export function polyakSums(grad: Tensor, z: Tensor, x: Tensor, sums: Tensor): void {
   runInPlace(polyakKernel, [grad, z, x], [sums], {});
-  return sums;
 }

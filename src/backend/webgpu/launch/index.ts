@@ -9,8 +9,9 @@ import { layerNorm, layerNormGrad } from "./layer-norm.ts";
 import { dropout, mse, mseGrad } from "./losses.ts";
 import { matmulLaunchers } from "./matmul.ts";
 import { cast, concat, copy, fill } from "./movement.ts";
-import { norm, polyakSums } from "./norm.ts";
+import { norm } from "./norm.ts";
 import { optimLaunchers } from "./optim.ts";
+import { polyakStep, polyakSums } from "./polyak.ts";
 import { poolLaunchers } from "./pool.ts";
 import { recurrentLaunchers } from "./recurrent.ts";
 import { recurrentGradLaunchers } from "./recurrent-grad.ts";
@@ -43,6 +44,7 @@ export const launchers: Readonly<Record<string, Launcher>> = {
   resample,
   norm,
   polyakSums,
+  polyakStep,
   ...attentionLaunchers,
   addRows,
   putRows,

@@ -1,11 +1,9 @@
-/** Kinds `norm` and `polyakSums`: what optimizers measure of dense blocks. */
+/** Kind `norm`: what optimizers measure of dense blocks. */
 import type { View } from "../../backend.ts";
 import type { Launcher } from "../runtime.ts";
 
 /** Elements that one workgroup measures. */
 const BLOCK = 8192;
-/** Elements of a piece of `polyakSums`: the record's. */
-const PIECE = 4096;
 
 /**
  * Elements relative to the largest, so that no power overflows: `unit` is the power of two that brings it near
@@ -107,29 +105,5 @@ ${
 ${power === null ? "" : `  if (measurable(largest)) { found = top * ${power.root("sum")} / unit; }`}
   y[p.y_at] = found;`,
     }),
-  });
-};
-
-/** grad, z, x → Σ|grad| and Σ grad·(z − x) of each piece */
-export const polyakSums: Launcher = (rt, _kernel, inputs, [sums]) => {
-  const [g, z, x] = inputs.map((view) => rt.dense(view));
-  rt.run({
-    key: "polyakSums",
-    reads: { g, z, x },
-    writes: { sums },
-    u32: { n: g.size },
-    groups: sums.size / 2,
-    code: () => `  var own_total = 0.0;
-  var own_product = 0.0;
-  for (var k = group * ${PIECE}u + lane; k < min((group + 1u) * ${PIECE}u, p.n); k += 64u) {
-    let slope = g[p.g_at + k];
-    own_total += abs(slope);
-    own_product += slope * (z[p.z_at + k] - x[p.x_at + k]);
-  }
-  let total = group_sum(lane, own_total);
-  let product = group_sum(lane, own_product);
-  if (lane > 0u) { return; }
-  sums[p.sums_at + 2u * group] = total;
-  sums[p.sums_at + 2u * group + 1u] = product;`,
   });
 };
