@@ -3,7 +3,19 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import * as rl from "../../src/index.ts";
 import { nn, optim, scope, tensor, withDevice } from "../../src/index.ts";
-import { adapter, currentDevice, loseDevice, startWebGpu, stopWebGpu, unavailable } from "./gpu.ts";
+import type { Run } from "../checkpoint/training.ts";
+import { build } from "../checkpoint/training.ts";
+import { disposeRun } from "./asynchronous.ts";
+import {
+  adapter,
+  currentDevice,
+  initWebGpu,
+  loseDevice,
+  startWebGpu,
+  stopWebGpu,
+  unavailable,
+} from "./gpu.ts";
+import { losses } from "./lost.ts";
 
 const errors = suite("webgpu errors");
 const on = { device: "webgpu" } as const;
@@ -53,6 +65,39 @@ errors(
     assert.is(rl.currentDevice(), "cpu", "the default device stays what it was");
   },
 );
+
+errors("a device is asked for with all that its adapter offers", async () => {
+  const limits = {
+    maxBufferSize: 2 ** 34,
+    maxStorageBufferBindingSize: 2 ** 32 - 4,
+    maxStorageBuffersPerShaderStage: 12,
+    maxComputeWorkgroupStorageSize: 49152,
+    maxComputeInvocationsPerWorkgroup: 512,
+    maxComputeWorkgroupSizeX: 512,
+    maxComputeWorkgroupsPerDimension: 100000,
+  };
+  for (const [precision, offered, used] of [
+    ["fast", ["shader-f16", "subgroups", "timestamp-query"], ["shader-f16", "subgroups"]],
+    ["fast", ["subgroups"], ["subgroups"]],
+    ["strict", ["shader-f16", "subgroups"], []],
+  ] as const) {
+    let asked: GPUDeviceDescriptor = {};
+    const found = {
+      features: new Set<string>(offered),
+      limits,
+      info: { vendor: "nobody", architecture: "", device: "", description: "" },
+      requestDevice: (descriptor: GPUDeviceDescriptor) => {
+        asked = descriptor;
+        return Promise.reject(new Error("seen enough"));
+      },
+    };
+    const gpu = { requestAdapter: async () => found };
+    const init = (): Promise<void> => rl.init({ device: "webgpu", gpu, precision });
+    await rejects(init, rl.BackendError, /seen enough/);
+    assert.equal(asked.requiredLimits, limits);
+    assert.equal([...asked.requiredFeatures!], used);
+  }
+});
 
 test("a failed start leaves the running device as it is", async () => {
   const x = tensor([1, 2], on);
@@ -112,6 +157,29 @@ test("a device lost in the middle of training fails the step, and a new one trai
   second.end();
 });
 
+test("after a loss init() is all it takes; what lived on the lost device says so", async () => {
+  const [old, weight] = [tensor([1, 2], on), nn.parameter(rl.ones([2], on))];
+  const double = rl.compile((x: rl.Tensor) => rl.mul(x, 2));
+  assert.equal(Array.from(await double(old).data()), [2, 4]);
+  loseDevice();
+  await rejects(() => rl.backend("webgpu").sync(), rl.BackendError, /the device was lost/);
+  await initWebGpu();
+  assert.is(rl.currentDevice(), "webgpu");
+  try {
+    const x = tensor([3, 4]);
+    assert.equal(Array.from(await rl.add(x, 1).data()), [4, 5]);
+    assert.equal(Array.from(await double(x).data()), [6, 8]);
+    const lost = /the device was lost.*await init\(\) starts anew/;
+    await rejects(() => rl.add(old, 1), rl.BackendError, lost);
+    await rejects(() => old.data(), rl.BackendError, lost);
+    await rejects(() => rl.add(old, x), Error, /init\(\) was called in between/);
+    x.dispose();
+  } finally {
+    await rl.init({ device: "cpu" });
+  }
+  for (const each of [old, weight, double]) each.dispose();
+});
+
 test("a command that the device refuses is the next call's error, and then all is well", async () => {
   const x = tensor([1, 2], on);
   currentDevice().createBuffer({ size: 16, usage: 0 });
@@ -150,6 +218,38 @@ if (/swiftshader/i.test(adapter)) {
     assert.equal(Array.from(await rl.add(x, 1).data()), [2, 3]);
     for (const buffer of held) backend.free(buffer);
     x.dispose();
+  });
+
+  test("training goes on from its last checkpoint after memory ran out in the middle of a step", async () => {
+    const backend = rl.backend("webgpu");
+    const { maxBufferSize, maxStorageBufferBindingSize } = currentDevice().limits;
+    const largest = Math.min(maxBufferSize, maxStorageBufferBindingSize) / 4;
+    const run: Run = withDevice("webgpu", () => build("AdamWScheduleFree", 0));
+    await losses(run, 3);
+    const checkpoint = await rl.encodeCheckpointAsync(run);
+    const expected = await losses(run, 3);
+    const held: rl.Tensor[] = [];
+    // As if a batch were far too large: more than there is, between forward and backward.
+    const greedy = async (): Promise<void> => {
+      const open = scope();
+      try {
+        run.optimizer.step(() => {
+          run.optimizer.zeroGrad();
+          const loss = rl.sum(run.model.forward(rl.ones([2, 3], on)));
+          for (let i = 0; i < 12; i++) held.push(rl.keep(rl.zeros([largest], on)));
+          loss.backward();
+          return loss;
+        });
+        await backend.sync();
+      } finally {
+        open.unwind();
+      }
+    };
+    await rejects(greedy, rl.OutOfMemoryError, /the GPU has no more memory.*use smaller batches/);
+    for (const x of held) x.dispose();
+    rl.restoreCheckpoint(checkpoint, run);
+    assert.equal(await losses(run, 3), expected);
+    disposeRun(run);
   });
 }
 

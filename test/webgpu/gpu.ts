@@ -41,21 +41,29 @@ export function loseDevice(): void {
 /** Is it Dawn in Node, which takes flags? */
 export const isDawn = environment[packagePath] !== undefined;
 
+/** `init` for the GPU that tests run on, which becomes the default device; Dawn with these flags. */
+export async function initWebGpu(
+  precision: "strict" | "fast" = "strict",
+  flags: string[] = [],
+): Promise<void> {
+  const path = environment[packagePath];
+  const platform = (globalThis as { navigator?: { gpu?: GPU } }).navigator?.gpu;
+  const gpu = path === undefined ? platform : (await load(path)).create(flags);
+  await rl.init({
+    device: "webgpu",
+    precision,
+    ...(gpu === undefined ? {} : { gpu: watched(gpu) }),
+  });
+}
+
 /** Starts a new device in place of the last one, Dawn with these flags; why there is none, or null. */
 export async function startWebGpu(
   precision: "strict" | "fast" = "strict",
   flags: string[] = [],
 ): Promise<string | null> {
   stopWebGpu();
-  const path = environment[packagePath];
   try {
-    const platform = (globalThis as { navigator?: { gpu?: GPU } }).navigator?.gpu;
-    const gpu = path === undefined ? platform : (await load(path)).create(flags);
-    await rl.init({
-      device: "webgpu",
-      precision,
-      ...(gpu === undefined ? {} : { gpu: watched(gpu) }),
-    });
+    await initWebGpu(precision, flags);
     running = true;
     if (precision === "fast") checkFeatures();
     return null;

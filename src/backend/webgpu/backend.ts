@@ -46,16 +46,18 @@ export class GpuBackend implements Backend {
   readonly #fault: Allocation;
   /** What went wrong on the device since the last call, which could not be told then. */
   #trouble: Error | null = null;
+  /** Has memory run out, and has what ran since not been waited for? */
+  #starving = false;
   #lost: string | null = null;
 
   constructor(adapter: string, gpu: GPUDevice, precision: "strict" | "fast") {
     this.adapter = adapter;
     this.#gpu = gpu;
     this.#precision = precision;
-    const report = (error: GPUError): void => {
-      this.#trouble ??= this.#explain(error);
-    };
-    this.#pool = new Pool(gpu, report);
+    this.#pool = new Pool(gpu, () => {
+      this.#starving = true;
+      this.#trouble ??= this.#outOfMemory();
+    });
     this.#queue = new Queue(gpu);
     this.#fault = this.#pool.alloc(4 * FAULT_WORDS);
     this.#pipelines = new Pipelines(gpu, this.#queue.parameters);
@@ -68,7 +70,12 @@ export class GpuBackend implements Backend {
       this.#fault,
     );
     this.#host = this.#programHost();
-    gpu.onuncapturederror = ({ error }) => report(error);
+    // Commands on a buffer that there was no memory for are refused before it is told that there was none.
+    gpu.onuncapturederror = ({ error }) => {
+      void this.#pool.settled().then(() => {
+        this.#trouble ??= this.#starving ? this.#outOfMemory() : this.#explain(error);
+      });
+    };
     void gpu.lost.then(({ reason, message }) => {
       this.#lost ??=
         `webgpu: the device was lost (${reason === "destroyed" ? "destroyed" : message || "for an unknown reason"}); ` +
@@ -174,6 +181,7 @@ export class GpuBackend implements Backend {
       this.#pipelines.forgetGroups();
     }
     this.#check("read");
+    this.#starving = this.#pool.starved;
     if (read.length > 1) {
       const error = this.#faults.explain(new Int32Array(read[1]));
       if (error !== null) {
@@ -214,14 +222,17 @@ export class GpuBackend implements Backend {
   }
 
   #explain(error: GPUError): Error {
-    if (error.constructor.name === "GPUOutOfMemoryError") {
-      const { bytesInUse, reservedBytes } = this.#pool.stats();
-      return new OutOfMemoryError(
-        `webgpu: the GPU has no more memory: ${bytesInUse} bytes are in use, ${reservedBytes} reserved; ` +
-          "use smaller batches, or release tensors by scopes or dispose(). What ran since has no result",
-      );
-    }
+    if (error.constructor.name === "GPUOutOfMemoryError") return this.#outOfMemory();
     return new BackendError(`webgpu: the device refused a command: ${error.message}`);
+  }
+
+  #outOfMemory(): Error {
+    const { bytesInUse, reservedBytes } = this.#pool.stats();
+    return new OutOfMemoryError(
+      `webgpu: the GPU has no more memory: ${bytesInUse} bytes are in use, ${reservedBytes} reserved; ` +
+        "use smaller batches, or release tensors by scopes or dispose(). What ran since has no result: " +
+        "load the last checkpoint",
+    );
   }
 
   #allocation(op: string, buffer: Buffer, offset: number, size: number): Allocation {

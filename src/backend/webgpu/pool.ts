@@ -48,7 +48,7 @@ export class Pool {
   #reserved = 0;
   #bytesInUse = 0;
   #buffersInUse = 0;
-  readonly #report: (error: GPUError) => void;
+  readonly #report: () => void;
   /** Buffers in use that there was no memory for. */
   readonly #missing = new Set<number>();
   /** Not to be handed out again, and not destroyed yet. */
@@ -57,7 +57,7 @@ export class Pool {
   #settled: Promise<void> = Promise.resolve();
 
   /** `report` is told when there is no memory for a buffer that was handed out. */
-  constructor(device: GPUDevice, report: (error: GPUError) => void) {
+  constructor(device: GPUDevice, report: () => void) {
     this.#device = device;
     this.#report = report;
     const { maxStorageBufferBindingSize, maxBufferSize } = device.limits;
@@ -99,7 +99,7 @@ export class Pool {
     const before = this.#settled;
     this.#settled = device.popErrorScope().then(
       (error) => {
-        if (error !== null) this.#refuse(id, error);
+        if (error !== null) this.#refuse(id);
         return before;
       },
       () => before, // the device is lost
@@ -108,7 +108,7 @@ export class Pool {
   }
 
   /** Without memory for a buffer: it is not handed out again, and all that nobody uses goes back to the system. */
-  #refuse(id: number, error: GPUError): void {
+  #refuse(id: number): void {
     this.#missing.add(id);
     for (const [size, list] of this.#free) {
       for (const pooled of list.splice(0)) {
@@ -118,7 +118,7 @@ export class Pool {
         this.#reserved -= size;
       }
     }
-    this.#report(error);
+    this.#report();
   }
 
   free(allocation: Allocation): void {
@@ -142,6 +142,11 @@ export class Pool {
   /** Waits until it is known of all buffers made so far whether there was memory for them. */
   settled(): Promise<void> {
     return this.#settled;
+  }
+
+  /** Are there buffers in use that there was no memory for? */
+  get starved(): boolean {
+    return this.#missing.size > 0;
   }
 
   /** Has `trim` anything to do? */
