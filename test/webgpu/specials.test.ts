@@ -9,6 +9,7 @@ import type { Tensor } from "../../src/index.ts";
 import * as rl from "../../src/index.ts";
 import { tensor } from "../../src/index.ts";
 import { operations, runInPlace } from "../../src/op.ts";
+import { normAsync } from "../../src/optim/norm.ts";
 import { mixedCases, wrongMixed } from "../ops/specials-mixed.ts";
 import { specialCases, wrongSpecials } from "../ops/specials.ts";
 import { startWebGpu, stopWebGpu, unavailable } from "./gpu.ts";
@@ -100,16 +101,47 @@ test("every record of elements does what the reference does", async () => {
   assert.ok(count > 60, `${count} records`);
 });
 
-test("what mixes elements keeps NaN and infinities where the reference has them", async () => {
-  const wrong: string[] = [];
-  for (const { name, f } of mixedCases) {
+for (const precision of ["strict", "fast"] as const) {
+  test(`what mixes elements keeps NaN and infinities where the reference has them, ${precision}`, async () => {
+    await startWebGpu(precision);
+    const wrong: string[] = [];
+    for (const { name, f } of mixedCases) {
+      const open = rl.scope();
+      const found = await f("webgpu").data();
+      wrong.push(...wrongMixed(name, found, f("reference").dataSync()));
+      open.end();
+    }
+    assert.equal(wrong, []);
+  });
+
+  test(`the largest of a group is found whichever lane has it, ${precision}`, async () => {
+    await startWebGpu(precision);
+    for (const [first, second, expected] of [
+      [7, -8, 8],
+      [Infinity, 7, Infinity],
+      [7, NaN, NaN],
+      [-NaN, Infinity, NaN],
+    ]) {
+      for (const place of [0, 1, 5, 31, 32, 62, 98]) {
+        const values = Float32Array.from({ length: 100 }, (_, i) => Math.sin(i));
+        values.set([first, second], place);
+        const open = rl.scope();
+        const found = await normAsync(tensor(values, { device: "webgpu" }), Infinity);
+        open.end();
+        assert.ok(Object.is(found, expected), `${first}, ${second} at ${place}: ${found}`);
+      }
+    }
+    // None is positive; a maximum of 0 would leave no sum.
     const open = rl.scope();
-    const found = await f("webgpu").data();
-    wrong.push(...wrongMixed(name, found, f("reference").dataSync()));
+    const low = tensor(
+      Float32Array.from({ length: 100 }, (_, i) => -300 - i),
+      { device: "webgpu" },
+    );
+    const found = await rl.softmax(low, 0).data();
     open.end();
-  }
-  assert.equal(wrong, []);
-});
+    assert.ok(Math.abs(found[0] - (1 - Math.exp(-1))) < 1e-6, `${found[0]}`);
+  });
+}
 
 gpu.before(async () => void (await startWebGpu()));
 gpu.after(stopWebGpu);

@@ -331,21 +331,35 @@ fn group_max(lane: u32, x: f32) -> f32 {
 };
 
 /**
- * What takes the place of the above where there are subgroups: two sums of theirs and two barriers for a tree's seven.
- * Neither their size nor which lanes they have matters: the first lane of each keeps its sum, the others 0, and the
+ * What takes the place of the above where there are subgroups: two reductions of theirs and two barriers for a tree's seven.
+ * Neither their size nor which lanes they have matters: the first lane of each keeps its result, the others `least`, and the
  * lanes of every subgroup share out all 64.
  */
-const withSubgroups: Readonly<Record<string, string>> = {
-  group_sum: `var<workgroup> sum_lanes: array<f32, 64>;
-fn group_sum(lane: u32, x: f32) -> f32 {
-  let part = subgroupAdd(x);
+const overSubgroups = (
+  { array, type, reduce, least }: Readonly<Record<"array" | "type" | "reduce" | "least", string>>,
+  join: (a: string, b: string) => string,
+): string => `  let part = ${reduce}(own);
   workgroupBarrier();
-  sum_lanes[lane] = select(0.0, part, subgroupElect());
+  ${array}[lane] = select(${least}, part, subgroupElect());
   workgroupBarrier();
   let lanes = subgroupAdd(1u);
-  var rest = 0.0;
-  for (var k = subgroupExclusiveAdd(1u); k < 64u; k += lanes) { rest += sum_lanes[k]; }
-  return subgroupAdd(rest);
+  var rest: ${type} = ${least};
+  for (var k = subgroupExclusiveAdd(1u); k < 64u; k += lanes) { rest = ${join("rest", `${array}[k]`)}; }
+  let result = ${reduce}(rest);`;
+
+const withSubgroups: Readonly<Record<string, string>> = {
+  group_sum: `var<workgroup> sum_lanes: array<f32, 64>;
+fn group_sum(lane: u32, own: f32) -> f32 {
+${overSubgroups({ array: "sum_lanes", type: "f32", reduce: "subgroupAdd", least: "0.0" }, (a, b) => `${a} + ${b}`)}
+  return result;
+}`,
+  // Of numbers in the order of floats, among which NaN is the largest: subgroupMax of floats may lose it.
+  group_max: `var<workgroup> max_lanes: array<u32, 64>;
+fn group_max(lane: u32, x: f32) -> f32 {
+  let bits = select(bitcast<u32>(x), 0x7fc00000u, is_nan(x));
+  let own = bits ^ select(0x80000000u, 0xffffffffu, bits >= 0x80000000u);
+${overSubgroups({ array: "max_lanes", type: "u32", reduce: "subgroupMax", least: "0u" }, (a, b) => `max(${a}, ${b})`)}
+  return bitcast<f32>(result ^ select(0xffffffffu, 0x80000000u, result >= 0x80000000u));
 }`,
 };
 
