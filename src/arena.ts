@@ -10,6 +10,7 @@ export class Arena implements ArenaLike {
   /** What each buffer was made for; how many bytes that takes is the backend's affair. */
   readonly #kinds = new WeakMap<Buffer, string>();
   #open = true;
+  given: ((buffer: Buffer) => void) | null = null;
 
   constructor(backend: Backend) {
     this.#backend = backend;
@@ -26,6 +27,7 @@ export class Arena implements ArenaLike {
   }
 
   give(buffer: Buffer): void {
+    this.given?.(buffer);
     if (!this.#open) {
       this.#drop(buffer);
       return;

@@ -21,6 +21,8 @@ import type { Tensor } from "./tensor.ts";
 export interface Arena {
   take(size: number, dtype: View["dtype"]): Buffer;
   give(buffer: Buffer): void;
+  /** Called with every buffer that is given. */
+  given: ((buffer: Buffer) => void) | null;
 }
 
 let current: Capture | null = null;
@@ -53,11 +55,15 @@ export class Capture {
   private readonly held: Gradients[] = [];
   private readonly changing: Set<object> = new Set();
   private program: Program | null = null;
+  /** The program that has used each buffer last. */
+  private readonly users: Map<Buffer, Program> = new Map();
 
   constructor(backend: Backend, arena: Arena, since: number) {
     this.backend = backend;
     this.arena = arena;
     this.since = since;
+    // Then no tensor is left that could read it, here, in a later program or in what runs between them.
+    arena.given = (buffer) => this.users.get(buffer)?.release?.(buffer);
   }
 
   /** Runs `fn` with its kernel calls noted here. */
@@ -82,11 +88,15 @@ export class Capture {
     for (const x of inputs) this.noteOutside(x);
     if (inPlace) for (const x of outputs) this.noteWritten(x.storage);
     const program = this.openProgram(outputs[0].backend);
+    for (const x of inputs) this.users.set(x.storage.buffer, program);
+    for (const x of outputs) this.users.set(x.storage.buffer, program);
     program.add(kernel, inputs.map(viewOf), outputs.map(viewOf), attrs, this.changing.has(attrs));
   }
 
   write(backend: Backend, buffer: Buffer, offset: number, data: TypedArray): void {
-    this.openProgram(backend).write(buffer, offset, data.slice());
+    const program = this.openProgram(backend);
+    this.users.set(buffer, program);
+    program.write(buffer, offset, data.slice());
   }
 
   /** Notes memory that a kernel overwrites: a buffer's, or a gradient's, whose handles come and go. */

@@ -107,6 +107,8 @@ export interface Program {
   ): void;
   /** With every `run()`, copies `data` into the buffer from element `offset` on. */
   write(buffer: Buffer, offset: number, data: TypedArray): void;
+  /** Nobody reads any more what the buffer holds after the calls so far: `run()` may leave it unwritten. */
+  release?(buffer: Buffer): void;
   run(): void;
   /** Releases what it holds beside the buffers it was given. */
   free(): void;

@@ -87,8 +87,8 @@ for (const [name, make] of Object.entries(models)) {
     assert.equal(found.values, expected.values);
     // The first step finds no gradients, and is another one.
     assert.ok(found.captures <= 2, `${found.captures} captures`);
-    // Two arguments in, one result out.
-    assert.is(found.dispatches, expected.dispatches + 3);
+    // Two arguments in, one result out; some calls become one dispatch (chains.test.ts).
+    assert.ok(found.dispatches <= expected.dispatches + 3, `${found.dispatches} dispatches`);
     assert.is(stats().buffersInUse, before.buffersInUse);
     assert.is(stats().bytesInUse, before.bytesInUse);
   });

@@ -1,8 +1,10 @@
-/** Large dense arrays on device "webgpu", which are read four elements at a time, and others that must not be. */
+/** Large arrays on device "webgpu" that are read four elements at a time, and others that must not be. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { accumulate } from "../../src/autograd.ts";
 import type { Tensor } from "../../src/index.ts";
 import * as rl from "../../src/index.ts";
+import { runInPlace } from "../../src/op.ts";
 import { startWebGpu, stopWebGpu, unavailable } from "./gpu.ts";
 
 const elementwise = suite("webgpu elementwise");
@@ -59,6 +61,35 @@ test("transposed arrays keep their order", async () => {
     return rl.add(rl.transpose(x, 0, 1), x);
   });
 });
+
+const broadcasts: [name: string, shape: number[], from: number][] = [
+  ["a scalar", [], 1],
+  ["a row", [128], 4],
+  ["a row from the middle of a quad", [128], 1],
+  ["a column", [32, 1, 1], 1],
+  ["a row for each image", [32, 1, 128], 8],
+  ["a column for each image", [4, 1], 0],
+  ["planes in turn", [32, 4, 1], 3],
+];
+
+for (const [name, shape, from] of broadcasts) {
+  test(`an operand is repeated: ${name}`, async () => {
+    const part = (device: Device): Tensor => {
+      const size = shape.reduce((n, extent) => n * extent, 1);
+      const flat = rl.tensor(values(size + from, 7), { device });
+      return rl.reshape(rl.narrow(flat, 0, from, size), shape);
+    };
+    const x = (device: Device): Tensor =>
+      rl.reshape(rl.tensor(values(n, 8), { device }), [32, 4, 128]);
+    await same("mul", (device) => rl.mul(x(device), part(device)));
+    await same("sub", (device) => rl.sub(part(device), x(device)));
+    await same("accumulate", (device) => {
+      const sum = x(device);
+      runInPlace(accumulate, [part(device)], [sum], {});
+      return sum;
+    });
+  });
+}
 
 test("gradients add up", async () => {
   await same("accumulate", (device) => {

@@ -199,6 +199,8 @@ export class GpuBackend implements Backend {
         this.#check(kernel.name);
         this.#runtime.operate(kernel, inputs, outputs, attrs, recorder);
       },
+      note: (dispatch) => this.#runtime.note(dispatch),
+      mostArrays: this.#gpu.limits.maxStorageBuffersPerShaderStage,
       write: (buffer, offset, data) => this.write(buffer, offset, data),
       check: (op) => this.#check(op),
       expectFaults: () => {

@@ -9,7 +9,7 @@ import type { Binding, Pipelines } from "./pipelines.ts";
 import { bindingsOf, ITEM_LANES, writeParameters } from "./pipelines.ts";
 import type { Pool } from "./pool.ts";
 import { Allocation } from "./pool.ts";
-import type { Recorder } from "./program.ts";
+import type { Noted, Prepared, Recorder } from "./program.ts";
 import type { Queue } from "./queue.ts";
 import { PARAMETER_BYTES } from "./queue.ts";
 import type { Dispatch, IndexCheck, Runtime } from "./runtime.ts";
@@ -84,24 +84,28 @@ export class GpuRuntime implements Runtime {
   }
 
   run(dispatch: Dispatch): void {
-    const count = dispatch.items ?? dispatch.groups!;
-    if (count === 0) return;
+    if (countOf(dispatch) === 0) return;
     const bindings = bindingsOf(dispatch);
-    const { pipeline, layout } = this.#pipelines.pipeline(dispatch, bindings);
-    const buffers = bindings.map(({ view }) => this.#bufferOf(view));
+    const prepared = this.#prepare(dispatch, bindings);
+    const { pipeline, layout, buffers, grid } = prepared;
     const twins = this.#separate(bindings, buffers);
     const group = this.#pipelines.group(layout, buffers);
-    const groups = dispatch.items === undefined ? count : Math.ceil(count / ITEM_LANES);
-    const rows = Math.ceil(groups / this.#most);
-    const grid = [Math.ceil(groups / rows), rows] as const;
     this.#queue.dispatch(pipeline, group, buffers, grid, (words, floats, at) => {
       writeParameters(dispatch, bindings, words, floats, at);
       const own = this.#recorder === null ? null : words.slice(at, at + PARAMETER_BYTES / 4);
-      if (own !== null) this.#recorder!.dispatch({ pipeline, layout, buffers, grid }, own);
+      if (own !== null) this.#recorder!.dispatch({ ...prepared, parameters: own });
     });
     for (const [twin, own, { view }] of twins) {
       this.#copy(twin, own, 4 * view.offset, 4 * view.size);
     }
+  }
+
+  /** What the dispatch would be, if it ran; it binds no array twice. */
+  note(dispatch: Dispatch): Noted {
+    const bindings = bindingsOf(dispatch);
+    const parameters = new Uint32Array(PARAMETER_BYTES / 4);
+    writeParameters(dispatch, bindings, parameters, new Float32Array(parameters.buffer), 0);
+    return { ...this.#prepare(dispatch, bindings), parameters };
   }
 
   dense(view: View): View {
@@ -122,6 +126,18 @@ export class GpuRuntime implements Runtime {
   verify(index: View, check: IndexCheck): void {
     this.#recorder?.expectFaults();
     this.run(this.#faults.check(index, faultView(this.#fault), check));
+  }
+
+  #prepare(
+    dispatch: Dispatch,
+    bindings: readonly Binding[],
+  ): Prepared & { readonly buffers: Allocation[] } {
+    const { pipeline, layout } = this.#pipelines.pipeline(dispatch, bindings);
+    const buffers = bindings.map(({ view }) => this.#bufferOf(view));
+    const count = countOf(dispatch);
+    const groups = dispatch.items === undefined ? count : Math.ceil(count / ITEM_LANES);
+    const rows = Math.ceil(groups / this.#most);
+    return { pipeline, layout, buffers, grid: [Math.ceil(groups / rows), rows] };
   }
 
   #release(): void {
@@ -174,3 +190,6 @@ export class GpuRuntime implements Runtime {
     return block;
   }
 }
+
+/** Invocations or workgroups. */
+const countOf = ({ items, groups }: Dispatch): number => items ?? groups!;

@@ -4,10 +4,10 @@ import { BackendError } from "../../../errors.ts";
 import { broadcastStrides, isContiguous, sameShape, stridesOf } from "../../../shape.ts";
 import { wgslType } from "../pipelines.ts";
 import type { Launcher, Runtime } from "../runtime.ts";
-import { placesOf } from "./places.ts";
+import { foursOf, placesOf } from "./places.ts";
 
 /** The record's expression for a dtype; an error that names the record where there is none. */
-function expressionOf(kernel: Kernel, dtype: DType): string {
+export function expressionOf(kernel: Kernel, dtype: DType): string {
   const { wgsl } = kernel;
   const expression = typeof wgsl === "string" ? wgsl : wgsl?.[dtype];
   if (expression !== undefined) return expression;
@@ -16,13 +16,24 @@ function expressionOf(kernel: Kernel, dtype: DType): string {
   );
 }
 
-/** The operation's parameters in the type of the elements; int32 gets whole numbers that fit. */
-function parametersOf({ params = [] }: Kernel, attrs: Attrs, whole: boolean) {
+/** The operation's parameters, by their names with that ending; int32 gets whole numbers that fit. */
+export function numbersOf(
+  { params = [] }: Kernel,
+  attrs: Attrs,
+  whole: boolean,
+  ending = "",
+): Record<string, number> {
   const values: Record<string, number> = {};
   for (const name of params) {
     const value = attrs[name] as number;
-    values[`${name}_`] = whole ? Math.min(Math.max(value, -2147483648), 2147483647) : value;
+    values[name + ending] = whole ? Math.min(Math.max(value, -2147483648), 2147483647) : value;
   }
+  return values;
+}
+
+/** The same in the type of the elements, as `parameterLines` expects them. */
+function parametersOf(kernel: Kernel, attrs: Attrs, whole: boolean) {
+  const values = numbersOf(kernel, attrs, whole, "_");
   return whole ? { i32: values } : { f32: values };
 }
 
@@ -40,19 +51,14 @@ const isSame = (x: View, y: View): boolean =>
 /** Elements from which four at a time are worth a kernel of their own. */
 export const MANY = 2 ** 14;
 
-/** Are these as many dense elements, in whole vec4? */
-const areQuads = (views: readonly View[], { shape, size }: View): boolean =>
-  size >= MANY &&
-  size % 4 === 0 &&
-  views.every(
-    (view) =>
-      view.dtype === "float32" &&
-      view.offset % 4 === 0 &&
-      sameShape(view.shape, shape) &&
-      isContiguous(view.shape, view.strides),
-  );
+/** Are these so many elements that taking them in fours is worth it? */
+const areMany = (views: readonly View[], { size }: View): boolean =>
+  size >= MANY && views.every((view) => view.dtype === "float32");
 
-/** The expression at every element of y and the operands that it names, which are quads; the first may be y. */
+/**
+ * The expression at every element of y and the operands that it names, four at a time; the first may be y. False
+ * where they are few, or do not lie in fours.
+ */
 function mapQuads(
   rt: Runtime,
   kernel: Kernel,
@@ -60,19 +66,39 @@ function mapQuads(
   operands: Readonly<Record<string, View>>,
   y: View,
   attrs: Attrs,
-): void {
+): boolean {
   const names = Object.keys(operands);
+  if (!areMany([...Object.values(operands), y], y)) return false;
   const inPlace = isSame(operands[names[0]], y);
   const read = inPlace ? names.slice(1) : names;
-  const array = (name: string): string => (read.includes(name) ? name : "y");
-  const results = ["x", "y", "z", "w"].map(
-    (component) => `each(${names.map((name) => `${name}.${component}`).join(", ")})`,
+  const arrays = [
+    ...read.map((name) => {
+      const { offset, shape, strides } = operands[name];
+      return { offset, strides: broadcastStrides(shape, strides, y.shape) };
+    }),
+    { offset: y.offset, strides: stridesOf(y.shape) },
+  ];
+  const fours = foursOf(y.shape, arrays);
+  if (fours === null) return false;
+  const bound = [...read.map((name) => `${name}_`), "y_"];
+  const places = placesOf(
+    fours.shape,
+    Object.fromEntries(bound.map((name, k) => [name, fours.strides[k]])),
   );
+  const wide = bound.filter((_, k) => fours.wide[k]);
+  const array = (name: string): string => (read.includes(name) ? `${name}_` : "y_");
+  const results = ["x", "y", "z", "w"].map((component) => {
+    const values = names.map((name) =>
+      wide.includes(array(name)) ? `${name}.${component}` : name,
+    );
+    return `each(${values.join(", ")})`;
+  });
   rt.run({
-    key: `${kernel.name} quads${inPlace ? " in place" : ""}`,
+    key: `${kernel.name} quads ${places.key}${inPlace ? " in place" : ""}`,
     reads: Object.fromEntries(read.map((name) => [`${name}_`, operands[name]])),
     writes: { y_: y },
-    wide: [...read.map((name) => `${name}_`), "y_"],
+    wide,
+    u32: places.u32,
     ...parametersOf(kernel, attrs, false),
     items: y.size / 4,
     code: () => ({
@@ -81,19 +107,18 @@ ${parameterLines(kernel).join("\n")}
   return f32(${expression});
 }`,
       body: [
-        ...names.map((name) => `  let ${name} = ${array(name)}_[p.${array(name)}__at + i];`),
-        `  y_[p.y__at + i] = vec4f(${results.join(", ")});`,
+        places.code,
+        ...names.map((name) => `  let ${name} = ${array(name)}[${array(name)}_i];`),
+        `  y_[y__i] = vec4f(${results.join(", ")});`,
       ].join("\n"),
     }),
   });
+  return true;
 }
 
 export const map: Launcher = (rt, kernel, [x], [y], attrs) => {
   const expression = expressionOf(kernel, x.dtype);
-  if (areQuads([x, y], y)) {
-    mapQuads(rt, kernel, expression, { x }, y, attrs);
-    return;
-  }
+  if (mapQuads(rt, kernel, expression, { x }, y, attrs)) return;
   const inPlace = isSame(x, y);
   const places = placesOf(y.shape, {
     ...(inPlace ? {} : { x_: x.strides }),
@@ -118,10 +143,7 @@ export const map: Launcher = (rt, kernel, [x], [y], attrs) => {
 
 export const zip: Launcher = (rt, kernel, [a, b], [y], attrs) => {
   const expression = expressionOf(kernel, a.dtype);
-  if (areQuads([a, b, y], y)) {
-    mapQuads(rt, kernel, expression, { a, b }, y, attrs);
-    return;
-  }
+  if (mapQuads(rt, kernel, expression, { a, b }, y, attrs)) return;
   const inPlace = isSame(a, y);
   const places = placesOf(y.shape, {
     ...(inPlace ? {} : { a_: broadcastStrides(a.shape, a.strides, y.shape) }),
@@ -167,27 +189,20 @@ export const where: Launcher = (rt, _kernel, [condition, a, b], [y]) => {
 
 /** a += b */
 export const accumulate: Launcher = (rt, _kernel, [b], [a]) => {
-  if (areQuads([a, b], a)) {
-    rt.run({
-      key: "accumulate quads",
-      reads: { b },
-      writes: { a },
-      wide: ["a", "b"],
-      items: a.size / 4,
-      code: () => "  a[p.a_at + i] += b[p.b_at + i];",
-    });
-    return;
-  }
-  const places = placesOf(a.shape, {
-    a: a.strides,
-    b: broadcastStrides(b.shape, b.strides, a.shape),
-  });
+  const strides = broadcastStrides(b.shape, b.strides, a.shape);
+  const fours = areMany([a, b], a) ? foursOf(a.shape, [a, { offset: b.offset, strides }]) : null;
+  const places = placesOf(
+    fours?.shape ?? a.shape,
+    fours === null ? { a: a.strides, b: strides } : { a: fours.strides[0], b: fours.strides[1] },
+  );
+  const wide = ["a", "b"].filter((_, k) => fours?.wide[k]);
   rt.run({
     key: `accumulate ${places.key}`,
     reads: { b },
     writes: { a },
+    wide,
     u32: places.u32,
-    items: a.size,
+    items: fours === null ? a.size : a.size / 4,
     code: () => `${places.code}\n  a[a_i] += b[b_i];`,
   });
 };

@@ -21,7 +21,7 @@ export function copyInto(rt: Runtime, x: View, y: View): void {
 }
 
 /** Floats are cut towards zero (NaN gives 0); anything but 0 is true. */
-function converted(value: string, from: DType, to: DType): string {
+export function converted(value: string, from: DType, to: DType): string {
   if (from === to) return value;
   if (to === "bool") {
     return from === "float32" ? `u32(is_nan(${value}) || ${value} != 0.0)` : `u32(${value} != 0)`;
@@ -48,7 +48,7 @@ export const fill: Launcher = (rt, _kernel, _inputs, [y], attrs) =>
 /** y = value, converted to y's type. */
 export function fillWith(rt: Runtime, y: View, value: number): void {
   const places = placesOf(y.shape, { y: y.strides });
-  const number = y.dtype === "bool" ? Number(value !== 0) : value;
+  const number = filling(value, y.dtype);
   rt.run({
     key: `fill ${places.key}`,
     writes: { y },
@@ -58,3 +58,7 @@ export function fillWith(rt: Runtime, y: View, value: number): void {
     code: () => `${places.code}\n  y[y_i] = ${wgslType[y.dtype]}(p.value);`,
   });
 }
+
+/** The number that stands for the value in arrays of that type. */
+export const filling = (value: number, dtype: DType): number =>
+  dtype === "bool" ? Number(value !== 0) : value;

@@ -42,3 +42,43 @@ export function placesOf(
   }
   return { key: `${prefix}${layout.shape.length}`, u32, code: lines.join("\n") };
 }
+
+/** Arrays that lie in fours: what `placesOf` takes to find them. */
+export interface Fours {
+  /** Of fours. */
+  readonly shape: Shape;
+  /** Of each array: in vec4 where it is wide, else in elements, one of which is for all four. */
+  readonly strides: readonly Strides[];
+  readonly wide: readonly boolean[];
+}
+
+/**
+ * The arrays with four neighbours of the innermost dimension taken together, where every array has these side by
+ * side, at a multiple of four, or one element for all of them (a scalar, a column); null where one does not.
+ */
+export function foursOf(
+  shape: Shape,
+  arrays: readonly { readonly offset: number; readonly strides: Strides }[],
+): Fours | null {
+  const layout = collapse(
+    shape,
+    arrays.map(({ strides }) => strides),
+  );
+  const last = layout.shape.length - 1;
+  if (layout.shape[last] % 4 !== 0) return null;
+  layout.shape[last] /= 4;
+  const wide: boolean[] = [];
+  for (let k = 0; k < arrays.length; k++) {
+    const strides = layout.strides[k];
+    const beside = strides[last] === 1;
+    if (!beside && strides[last] !== 0) return null;
+    wide.push(beside);
+    if (!beside) continue;
+    if (arrays[k].offset % 4 !== 0) return null;
+    for (let d = 0; d < last; d++) {
+      if (strides[d] % 4 !== 0) return null;
+      strides[d] /= 4;
+    }
+  }
+  return { shape: layout.shape, strides: layout.strides, wide };
+}
