@@ -50,15 +50,23 @@ export async function measureGpu(options: Options): Promise<void> {
       const turns = options.quick ? quick : full;
       const results = await measureAll(chosen, adapter, turns, largeLimits, console.log);
       if (options.json !== "") {
-        const about = await describe([], { ...options, precisions: [precision] });
-        const versions = { adapter: name, node: process.versions.node };
-        save(options.json, { ...about, versions, results });
+        await record({ ...options, precisions: [precision] }, name, results);
         console.log(`\nwritten to ${options.json}`);
       }
     }
   } finally {
     roadless.backend().close();
   }
+}
+
+/** Writes the figures of an adapter to `options.json`. */
+export async function record(
+  options: Options,
+  adapter: string,
+  results: readonly Result[],
+): Promise<void> {
+  const versions = { adapter, node: process.versions.node };
+  save(options.json, { ...(await describe([], options)), versions, results });
 }
 
 /**

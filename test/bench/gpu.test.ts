@@ -1,14 +1,19 @@
 /** The benchmark of a GPU: what it takes for one, how it samples, counts and compares, and that every row runs. */
 import { spawn } from "node:child_process";
-import { readdirSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { formatChanges } from "../../bench/compare.ts";
 import { findGpu, isSoftware } from "../../bench/gpu/adapter.ts";
 import { copyOf, peakOf } from "../../bench/gpu/limits.ts";
 import { gpuRows } from "../../bench/gpu/rows.ts";
-import { samples, shareOf, withoutFigures } from "../../bench/gpu/run.ts";
+import { record, samples, shareOf, withoutFigures } from "../../bench/gpu/run.ts";
+import { parseOptions } from "../../bench/options.ts";
 import type { Cell, Result } from "../../bench/row.ts";
 import { figure } from "../../bench/row.ts";
+import { load } from "../../bench/save.ts";
 import { optim, scope, square, tensor } from "../../src/index.ts";
 import { adapter as adapterName, unavailable } from "../webgpu/gpu.ts";
 
@@ -60,6 +65,26 @@ bench("rates are held against the limit in their unit", () => {
     { label: "of the copy", values: { webgpu: 0.75 } },
   ]);
   assert.equal(share("training steps", "mlp 784-128-10, batch 64", 500), []);
+});
+
+bench("figures are written with the adapter, and can be compared", async () => {
+  const folder = mkdtempSync(path.join(tmpdir(), "roadless-bench-"));
+  try {
+    const files = ["old", "new"].map((name) => path.join(folder, `${name}.json`));
+    for (const [k, file] of files.entries()) {
+      const options = parseOptions(["--device", "webgpu", "--precision", "fast", "--json", file])!;
+      const cells = { webgpu: { best: 100 * (k + 1), median: 99 * (k + 1), samples: 6 } };
+      const result: Result = { section: "gemm", name: "nn", unit: "GFLOP/s", cells, ratios: [] };
+      await record(options, "a GPU", [result]);
+      const { versions, options: kept, results } = load(file);
+      assert.equal(versions, { adapter: "a GPU", node: process.versions.node });
+      assert.equal(kept.precisions, ["fast"]);
+      assert.equal(results, [result]);
+    }
+    assert.match(formatChanges(load(files[0]), load(files[1])), /nn.*2\.00/);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
 
 bench("products count a multiplication and an addition for each term", () => {
