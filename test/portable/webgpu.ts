@@ -15,11 +15,13 @@ await playFiles(
     "webgpu/recurrent.test.ts": () => import("../webgpu/recurrent.test.ts"),
     "webgpu/attention.test.ts": () => import("../webgpu/attention.test.ts"),
     "webgpu/compile.test.ts": () => import("../webgpu/compile.test.ts"),
+    "webgpu/chains.test.ts": () => import("../webgpu/chains.test.ts"),
     "webgpu/specials.test.ts": () => import("../webgpu/specials.test.ts"),
     "webgpu/optim.test.ts": () => import("../webgpu/optim.test.ts"),
     "webgpu/asynchronous.test.ts": () => import("../webgpu/asynchronous.test.ts"),
     "webgpu/golden.test.ts": () => import("../webgpu/golden.test.ts"),
     "webgpu/mnist.test.ts": () => import("../webgpu/mnist.test.ts"),
+    "webgpu/numerics.test.ts": () => import("../webgpu/numerics.test.ts"),
   },
   async () => {
     const { init } = await import("../../src/index.ts");
