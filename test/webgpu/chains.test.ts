@@ -6,7 +6,7 @@ import type { Tensor } from "../../src/index.ts";
 import * as rl from "../../src/index.ts";
 import { compile, scope, tensor } from "../../src/index.ts";
 import { runInPlace } from "../../src/op.ts";
-import { startWebGpu, stopWebGpu, unavailable } from "./gpu.ts";
+import { currentDevice, startWebGpu, stopWebGpu, unavailable } from "./gpu.ts";
 
 const chains = suite("webgpu chains");
 const on = { device: "webgpu" } as const;
@@ -227,7 +227,8 @@ test("a chain has no more arrays than a dispatch may", async () => {
   const args = Array.from({ length: 40 }, (_, k) => tensor([k, -k, k * k], on));
   const { expected, found, count, eager } = await both(step, args);
   assert.equal(found, expected);
-  assert.ok(count < eager / 4 && count > 3, `${count} dispatches for ${eager}`);
+  const { maxStorageBuffersPerShaderStage: most } = currentDevice().limits; // 12 here, all 40 there
+  assert.ok(count < eager / 4 && count >= 40 / most, `${count} dispatches for ${eager}`);
 });
 
 test("a chain has no more parameters than a dispatch may", async () => {
