@@ -99,6 +99,19 @@ const rows: Row[] = [
     { title: "radam before rectification, to x", kernel: radamSgdKernel, outputs: 3 },
   ].map((row) => ({ ...row, inputs: 2, attrs: adam })),
   ...[
+    { title: "sgd beside x", kernel: sgdKernel, outputs: 3 },
+    { title: "adamw beside x", kernel: adamwKernel, outputs: 4 },
+    { title: "adamw with momentum beside x", kernel: adamwKernel, outputs: 5 },
+    { title: "radam before rectification, beside x", kernel: radamSgdKernel, outputs: 4 },
+  ].map((row) => ({ ...row, attrs: { ...adam, keepsX: 1 } })),
+  ...[
+    { base: base.sgdKernel, outputs: 3, step: {}, beside: 1 },
+    {
+      base: base.adamKernel,
+      outputs: 6,
+      step: { ...adam, shrink: 0.99, invRoot: 3, adaptive: 1 },
+      beside: 1,
+    },
     { base: base.sgdKernel, outputs: 2, step: {} },
     { base: base.sgdKernel, outputs: 3, step: { keep: 0.9, gain: 0.7, look: 0.9 } },
     { base: base.adamKernel, outputs: 4, step: { ...adam, shrink: 0.99, invRoot: 3, adaptive: 1 } },
@@ -110,12 +123,12 @@ const rows: Row[] = [
       outputs: 3,
       step: { ...adam, shrink: 0.9, beta1: 0.9, oneMinusBeta1: 0.1 },
     },
-  ].map(({ base: kernel, outputs, step, positive = 4 }) => ({
-    title: `wrapped ${kernel.name} of ${outputs} blocks`,
+  ].map(({ base: kernel, outputs, step, positive = 4, beside = 0 }) => ({
+    title: `wrapped ${kernel.name} of ${outputs} blocks${beside ? ", beside x" : ""}`,
     kernel: wrappedKernel(kernel),
     outputs,
     positive,
-    attrs: { ...wrapper, step: { lr: 0.1, sign: 1, decay: 0.2, ...step } },
+    attrs: { ...wrapper, keepsX: beside, step: { lr: 0.1, sign: 1, decay: 0.2, ...step } },
   })),
 ];
 

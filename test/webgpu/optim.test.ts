@@ -28,8 +28,8 @@ interface Stepped {
 }
 type Make = (params: Groups) => Stepped;
 
-const wrap = (base: (params: Groups) => optim.BaseOptimizer): Make => {
-  return (params) => new optim.ScheduleFreeWrapper(base(params), { momentum: 0.9 });
+const wrap = (base: (params: Groups) => optim.BaseOptimizer, momentum = 0.9): Make => {
+  return (params) => new optim.ScheduleFreeWrapper(base(params), { momentum, weightDecayAtY: 0.1 });
 };
 const bases = {
   SGD: (params: Groups) => new optim.SGD(params, { lr: 0.1, momentum: 0.9, nesterov: true }),
@@ -66,6 +66,14 @@ const cases: Record<string, Make> = {
   ...Object.fromEntries(
     Object.entries(bases).map(([name, base]) => [`ScheduleFreeWrapper, ${name}`, wrap(base)]),
   ),
+  // With β = 0, x is kept beside y.
+  "SGDScheduleFree, β = 0": (params) => new optim.SGDScheduleFree(params, { momentum: 0 }),
+  "AdamWScheduleFree, β = 0": (params) =>
+    new optim.AdamWScheduleFree(params, { lr: 0.05, betas: [0, 0.9], innerMomentum: 0.5 }),
+  "RAdamScheduleFree, β = 0": (params) =>
+    new optim.RAdamScheduleFree(params, { lr: 0.05, betas: [0, 0.99], silentSgdPhase: false }),
+  "ScheduleFreeWrapper, β = 0, Adam": wrap(bases["Adam, AMSGrad"], 0),
+  "ScheduleFreeWrapper, β = 0, RMSprop": wrap(bases["RMSprop, centred"], 0),
 };
 
 /** Written with ordinary operations, for reading or because their steps are products of matrices. */

@@ -8,6 +8,7 @@ import type { StateKey } from "../state-dict.ts";
 import type { AveragingStep } from "./coefficients.ts";
 import { biasCorrection, positiveEps, yStep } from "./coefficients.ts";
 import { FusedScheduleFree } from "./fused.ts";
+import type { Average } from "./kernels.ts";
 import { adamwStep } from "./kernels.ts";
 import type { Counters, Group } from "./schedule-free.ts";
 import { counters } from "./schedule-free.ts";
@@ -57,15 +58,13 @@ export const adamwOptions: OptionTable<AdamWScheduleFreeOptions> = {
 };
 
 /** `t` is the number of this step, from 1; `bias2` what the second moment is divided by. */
-export interface AdamWRunStep {
+export interface AdamWRunStep extends Average {
   t: number;
   bias2: number;
   innerMomentum: number;
   lr: number;
   ckp1: number;
   yStep: number;
-  /** The run's x, where the parameters have to become the new one. */
-  x?: Tensor;
 }
 
 /** The fused kernel on one run of a group. */
@@ -73,7 +72,7 @@ export function stepAdamWRun(
   group: Pick<AdamWScheduleFreeBaseOptions, "betas" | "eps" | "weightDecay">,
   block: FlatGroup,
   run: Run,
-  { t, bias2, innerMomentum, lr, ckp1, yStep: factor, x }: AdamWRunStep,
+  { t, bias2, innerMomentum, lr, ckp1, yStep: factor, x, mean }: AdamWRunStep,
 ): void {
   const beta2 = group.betas[1];
   adamwStep(
@@ -84,7 +83,7 @@ export function stepAdamWRun(
       v: block.part(block.block("expAvgSq"), run),
       m: innerMomentum > 0 ? block.part(block.block("expAvg"), run) : null,
     },
-    x,
+    { x, mean },
     {
       beta2,
       oneMinusBeta2: 1 - beta2,
@@ -135,6 +134,7 @@ export class AdamWScheduleFree extends FusedScheduleFree<AdamWScheduleFreeOption
     block: FlatGroup,
     run: Run,
     { k: t, scheduledLr: lr, ckp1 }: AveragingStep,
+    mean: Tensor | undefined,
   ): void {
     stepAdamWRun(group, block, run, {
       t,
@@ -143,6 +143,7 @@ export class AdamWScheduleFree extends FusedScheduleFree<AdamWScheduleFreeOption
       lr,
       ckp1,
       yStep: yStep(lr, group.betas[0], ckp1),
+      mean,
     });
   }
 
@@ -190,6 +191,7 @@ export class AdamWScheduleFreePaper extends FusedScheduleFree<AdamWScheduleFreeB
     block: FlatGroup,
     run: Run,
     { k: t, scheduledLr: lr, ckp1 }: AveragingStep,
+    mean: Tensor | undefined,
   ): void {
     stepAdamWRun(group, block, run, {
       t,
@@ -198,6 +200,7 @@ export class AdamWScheduleFreePaper extends FusedScheduleFree<AdamWScheduleFreeB
       lr,
       ckp1,
       yStep: yStep(lr, group.betas[0], ckp1),
+      mean,
     });
   }
 

@@ -2,6 +2,7 @@
  * Schedule-Free with y and z in memory and one kernel pass per step: x = y + (1 − 1/β)(z − y) is
  * computed when `eval()` asks for it. With β = 0 that is impossible (y is z), so x is kept beside.
  */
+import type { Tensor } from "../../tensor.ts";
 import type { FlatGroup, Run } from "../flat.ts";
 import type { OptimizerSpec, ParamsOrGroups } from "../optimizer.ts";
 import type { StateKey } from "../state-dict.ts";
@@ -26,12 +27,13 @@ export abstract class FusedScheduleFree<O extends AveragingOptions> extends Sche
   /** The interpolation between z (0) and x (1). */
   protected abstract beta(group: Group<O>): number;
 
-  /** The fused kernel on one run. Blocks: "z", and what else the algorithm keeps. */
+  /** The fused kernel on one run. Blocks: "z", and what else the algorithm keeps; `mean`: the run's x where it is kept. */
   protected abstract stepRun(
     group: Group<O>,
     block: FlatGroup,
     run: Run,
     step: AveragingStep,
+    mean: Tensor | undefined,
   ): void;
 
   protected override stepGroup(group: Group<O>, block: FlatGroup, step: AveragingStep): void {
@@ -40,11 +42,8 @@ export abstract class FusedScheduleFree<O extends AveragingOptions> extends Sche
     const active = block.gather();
     block.start(active, beta === 0 ? ["z", "x"] : ["z"]);
     for (const run of block.runs(active)) {
-      this.stepRun(group, block, run, step);
-      if (beta === 0) {
-        const x = block.part(block.block("x"), run);
-        lerpInPlace(x, block.part(block.block("z"), run), step.ckp1);
-      }
+      const mean = beta === 0 ? block.part(block.block("x"), run) : undefined;
+      this.stepRun(group, block, run, step, mean);
     }
     block.touch(active);
   }

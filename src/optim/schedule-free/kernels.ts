@@ -36,9 +36,50 @@ export interface SgdAttrs {
   ckp1: number;
   yStep: number;
   lr: number;
+  /** 1 where the last output is x, kept beside y: x += ckp1 (z − x) with the new z. Default 0. */
+  keepsX?: number;
 }
 
-/** y[i] and z[i] from the direction d: y += ckp1 (z − y) + yStep·d; z −= lr·d; with x the new z first, and then y = x + ckp1 (z − x). */
+/** Where x is, for steps that know of it. */
+export interface Average {
+  /** From before the step: y becomes the new x in its place. */
+  x?: Tensor;
+  /** x kept beside y (which says nothing of it with β = 0): it becomes the new x. */
+  mean?: Tensor;
+}
+
+type StepReference<A> = (inputs: readonly NdArray[], outputs: readonly NdArray[], attrs: A) => void;
+
+/** The step, and after it what becomes of an x beside y. */
+const withMean =
+  <A extends SgdAttrs>(step: StepReference<A>): StepReference<A> =>
+  (inputs, outputs, attrs) => {
+    if (!attrs.keepsX) {
+      step(inputs, outputs, attrs);
+      return;
+    }
+    step(inputs, outputs.slice(0, -1), attrs);
+    averageInto(outputs[outputs.length - 1], outputs[1], attrs.ckp1);
+  };
+
+/** x += ckp1 (z − x) */
+export function averageInto({ data: x }: NdArray, { data: z }: NdArray, ckp1: number): void {
+  for (let i = 0; i < x.length; i++) x[i] += ckp1 * (z[i] - x[i]);
+}
+
+function runStep<A extends SgdAttrs>(
+  kernel: Kernel,
+  grad: Tensor,
+  blocks: readonly Tensor[],
+  { x, mean }: Average,
+  attrs: A,
+): void {
+  const inputs = x === undefined ? [grad] : [grad, x];
+  if (mean === undefined) runInPlace(kernel, inputs, blocks, attrs);
+  else runInPlace(kernel, inputs, [...blocks, mean], { ...attrs, keepsX: 1 });
+}
+
+/** y[i] and z[i] from the direction d; with x the new z comes first. */
 function move(
   i: number,
   d: number,
@@ -53,31 +94,26 @@ function move(
 
 /**
  * grad, x? → y, z in place: d = g + decay·y; y += ckp1 (z − y) + yStep·d; z −= lr·d. With x, from before the step:
- * z −= lr·d; y = x + ckp1 (z − x), the new x.
+ * z −= lr·d; y = x + ckp1 (z − x), the new x. (With `keepsX` all steps here have one more output, x.)
  */
 export const sgdKernel: Kernel = {
   name: "sgdScheduleFreeStep",
   kind: "sgdScheduleFreeStep",
   wasm: "sgd_schedulefree",
-  reference: (
-    [{ data: grad }, x]: readonly NdArray[],
-    outputs: readonly NdArray[],
-    attrs: SgdAttrs,
-  ) => {
+  reference: withMean<SgdAttrs>(([{ data: grad }, x], outputs, attrs) => {
     const y = outputs[0].data;
     for (let i = 0; i < y.length; i++) move(i, grad[i] + attrs.decay * y[i], outputs, x, attrs);
-  },
+  }),
 };
 
-/** `x` is given where y has to become the new x. */
 export function sgdStep(
   grad: Tensor,
   y: Tensor,
   z: Tensor,
-  x: Tensor | undefined,
+  average: Average,
   attrs: SgdAttrs,
 ): void {
-  runInPlace(sgdKernel, x === undefined ? [grad] : [grad, x], [y, z], attrs);
+  runStep(sgdKernel, grad, [y, z], average, attrs);
 }
 
 /** `invBias…` = 1 / (1 − β^t); `momentum` is the inner momentum; `eps` > 0. */
@@ -100,11 +136,7 @@ export const adamwKernel: Kernel = {
   name: "adamwScheduleFreeStep",
   kind: "adamwScheduleFreeStep",
   wasm: "adamw_schedulefree",
-  reference: (
-    [{ data: grad }, x]: readonly NdArray[],
-    outputs: readonly NdArray[],
-    a: AdamWAttrs,
-  ) => {
+  reference: withMean<AdamWAttrs>(([{ data: grad }, x], outputs, a) => {
     const [{ data: y }, , { data: v }, momenta] = outputs;
     const m = (momenta as NdArray | undefined)?.data;
     for (let i = 0; i < y.length; i++) {
@@ -118,7 +150,7 @@ export const adamwKernel: Kernel = {
       const d = direction / (Math.sqrt(v[i] * a.invBias2) + a.eps) + a.decay * y[i];
       move(i, d, outputs, x, a);
     }
-  },
+  }),
 };
 
 /** The flat sequences of Schedule-Free Adam, or a run of them. */
@@ -130,15 +162,13 @@ export interface AdamWState {
   m: Tensor | null;
 }
 
-/** `x` is given where y has to become the new x. */
 export function adamwStep(
   grad: Tensor,
   { y, z, v, m }: AdamWState,
-  x: Tensor | undefined,
+  average: Average,
   attrs: AdamWAttrs,
 ): void {
-  const outputs = m === null ? [y, z, v] : [y, z, v, m];
-  runInPlace(adamwKernel, x === undefined ? [grad] : [grad, x], outputs, attrs);
+  runStep(adamwKernel, grad, m === null ? [y, z, v] : [y, z, v, m], average, attrs);
 }
 
 /** The part of RAdam before its rectification: `beta2` and `eps` as for AdamW. */
@@ -153,27 +183,22 @@ export const radamSgdKernel: Kernel = {
   name: "radamScheduleFreeStep",
   kind: "radamScheduleFreeStep",
   wasm: "radam_schedulefree",
-  reference: (
-    [{ data: grad }, x]: readonly NdArray[],
-    outputs: readonly NdArray[],
-    a: RAdamSgdAttrs,
-  ) => {
+  reference: withMean<RAdamSgdAttrs>(([{ data: grad }, x], outputs, a) => {
     const [{ data: y }, , { data: v }] = outputs;
     for (let i = 0; i < y.length; i++) {
       v[i] = a.beta2 * v[i] + a.oneMinusBeta2 * grad[i] * grad[i];
       move(i, grad[i] + a.decay * y[i], outputs, x, a);
     }
-  },
+  }),
 };
 
-/** `x` is given where y has to become the new x. */
 export function radamSgdStep(
   grad: Tensor,
   { y, z, v }: Omit<AdamWState, "m">,
-  x: Tensor | undefined,
+  average: Average,
   attrs: RAdamSgdAttrs,
 ): void {
-  runInPlace(radamSgdKernel, x === undefined ? [grad] : [grad, x], [y, z, v], attrs);
+  runStep(radamSgdKernel, grad, [y, z, v], average, attrs);
 }
 
 /** `decay` = lr²·weight decay; `step` = lr / (1 − β₁^t); `keep` = 1 − ckp1. */

@@ -48,12 +48,21 @@ function stepRAdamRun(
   group: RAdamScheduleFreeOptions,
   block: FlatGroup,
   run: Run,
-  { t, lr, ckp1, yStep: factor, x }: Omit<AdamWRunStep, "bias2" | "innerMomentum">,
+  { t, lr, ckp1, yStep: factor, x, mean }: Omit<AdamWRunStep, "bias2" | "innerMomentum">,
 ): void {
   const beta2 = group.betas[1];
   if (rectification(beta2, t, BOUNDARY) !== null) {
     const bias2 = biasCorrection(beta2, t);
-    stepAdamWRun(group, block, run, { t, bias2, innerMomentum: 0, lr, ckp1, yStep: factor, x });
+    stepAdamWRun(group, block, run, {
+      t,
+      bias2,
+      innerMomentum: 0,
+      lr,
+      ckp1,
+      yStep: factor,
+      x,
+      mean,
+    });
     return;
   }
   radamSgdStep(
@@ -63,7 +72,7 @@ function stepRAdamRun(
       z: block.part(block.block("z"), run),
       v: block.part(block.block("expAvgSq"), run),
     },
-    x,
+    { x, mean },
     {
       beta2,
       oneMinusBeta2: 1 - beta2,
@@ -112,9 +121,10 @@ export class RAdamScheduleFree extends FusedScheduleFree<RAdamScheduleFreeOption
     block: FlatGroup,
     run: Run,
     { k: t, scheduledLr: lr, ckp1 }: AveragingStep,
+    mean: Tensor | undefined,
   ): void {
     const factor = yStep(lr, group.betas[0], ckp1);
-    stepRAdamRun(group, block, run, { t, lr, ckp1, yStep: factor });
+    stepRAdamRun(group, block, run, { t, lr, ckp1, yStep: factor, mean });
   }
 
   protected override stateKeys(group: Group<RAdamScheduleFreeOptions>): readonly StateKey[] {

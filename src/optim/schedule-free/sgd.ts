@@ -7,6 +7,7 @@ import { flag, nonNegative, unit } from "../options.ts";
 import type { AveragingStep } from "./coefficients.ts";
 import { yStep } from "./coefficients.ts";
 import { FusedScheduleFree } from "./fused.ts";
+import type { Average } from "./kernels.ts";
 import { sgdStep } from "./kernels.ts";
 import type { Group } from "./schedule-free.ts";
 import { counters } from "./schedule-free.ts";
@@ -38,19 +39,19 @@ export const sgdOptions: OptionTable<SGDScheduleFreeOptions> = {
   foreach: flag(true),
 };
 
-/** The fused kernel on one run of a group; with x, parameters become the new x. */
+/** The fused kernel on one run of a group. */
 export function stepSgdRun(
   group: SGDScheduleFreeOptions,
   block: FlatGroup,
   run: Run,
-  { x, ...step }: { lr: number; ckp1: number; yStep: number; x?: Tensor },
+  step: { lr: number; ckp1: number; yStep: number } & Average,
 ): void {
   sgdStep(
     block.part(block.grads, run),
     block.part(block.values, run),
     block.part(block.block("z"), run),
-    x,
-    { decay: group.weightDecay, ...step },
+    step,
+    { decay: group.weightDecay, lr: step.lr, ckp1: step.ckp1, yStep: step.yStep },
   );
 }
 
@@ -82,7 +83,8 @@ export class SGDScheduleFree extends FusedScheduleFree<SGDScheduleFreeOptions> {
     block: FlatGroup,
     run: Run,
     { scheduledLr: lr, ckp1 }: AveragingStep,
+    mean: Tensor | undefined,
   ): void {
-    stepSgdRun(group, block, run, { lr, ckp1, yStep: yStep(lr, group.momentum, ckp1) });
+    stepSgdRun(group, block, run, { lr, ckp1, yStep: yStep(lr, group.momentum, ckp1), mean });
   }
 }

@@ -5,6 +5,7 @@
 import type { Kernel, NdArray, ReferenceFunction } from "../../backend/backend.ts";
 import { runInPlace } from "../../op.ts";
 import type { Tensor } from "../../tensor.ts";
+import { averageInto } from "./kernels.ts";
 
 /** `zDecay` = lr·weightDecayAtY, `yDecay` = zDecay·(1 − β), `toX` = 1 − 1/β. */
 export interface BeforeAttrs {
@@ -69,13 +70,15 @@ export function wrapperAfter(p: Tensor, z: Tensor, attrs: AfterAttrs): void {
 /** `step`: what the base's kernel takes. */
 export interface WrappedAttrs extends BeforeAttrs, AfterAttrs {
   step: object;
+  /** 1 where the last output is x, kept beside y, as β = 0 needs it: x += ckp1 (z − x) and p = z. Default 0. */
+  keepsX?: number;
 }
 
 const wrapped = new Map<Kernel, Kernel>();
 
 /**
  * grad → p, z, state in place: `wrapperBefore`, then the kernel's own step of z with `step`, then `wrapperAfter`. `base` is
- * the kernel of a fused base optimizer: grad → z, state.
+ * the kernel of a fused base optimizer: grad → z, state. For x beside y see `keepsX`.
  */
 export function wrappedKernel(base: Kernel): Kernel {
   const known = wrapped.get(base);
@@ -87,12 +90,17 @@ export function wrappedKernel(base: Kernel): Kernel {
     wasm: base.wasm,
     reference: (
       inputs: readonly NdArray[],
-      [p, z, ...state]: readonly NdArray[],
+      [p, z, ...others]: readonly NdArray[],
       attrs: WrappedAttrs,
     ) => {
       before([], [p, z], attrs);
-      step(inputs, [z, ...state], attrs.step as never);
-      after([z], [p], attrs);
+      step(inputs, [z, ...(attrs.keepsX ? others.slice(0, -1) : others)], attrs.step as never);
+      if (attrs.keepsX) {
+        averageInto(others[others.length - 1], z, attrs.ckp1);
+        p.data.set(z.data);
+      } else {
+        after([z], [p], attrs);
+      }
     },
   };
   wrapped.set(base, made);

@@ -11,7 +11,7 @@ import { xToY, yToX } from "./coefficients.ts";
 import { lerpInPlace } from "./kernels.ts";
 import type { ScheduleFreeWrapperOptions, Side } from "./wrapper-base.ts";
 import { ScheduleFreeAround } from "./wrapper-base.ts";
-import type { AfterAttrs, BeforeAttrs } from "./wrapper-kernels.ts";
+import type { AfterAttrs, BeforeAttrs, WrappedAttrs } from "./wrapper-kernels.ts";
 import { wrappedKernel, wrapperAfter, wrapperBefore } from "./wrapper-kernels.ts";
 
 /**
@@ -61,7 +61,7 @@ export class ScheduleFreeWrapper<
     const yDecay = zDecay * (1 - beta);
     const toX = beta === 0 ? 0 : yToX(beta);
     const toY = xToY(beta);
-    const fused = beta === 0 ? null : asFused(this.base);
+    const fused = asFused(this.base);
     if (fused === null) {
       this.stepApart(group, block, side, active, { zDecay, yDecay, toX, ckp1, toY });
     } else {
@@ -69,8 +69,10 @@ export class ScheduleFreeWrapper<
       fused.eachKernel(group, block, active, (kernel, run, state, attrs) => {
         const outputs = [block.part(block.values, run), block.part(z, run), ...state];
         const inputs = [block.part(block.grads, run)];
-        runInPlace(wrappedKernel(kernel), inputs, outputs, {
+        if (beta === 0) outputs.push(block.part(side.get("x"), run));
+        runInPlace<WrappedAttrs>(wrappedKernel(kernel), inputs, outputs, {
           step: attrs,
+          keepsX: beta === 0 ? 1 : 0,
           zDecay,
           yDecay,
           toX,
@@ -82,7 +84,7 @@ export class ScheduleFreeWrapper<
     block.touch(active);
   }
 
-  /** The base's step between passes of the wrapper: where it is more than a kernel, and with β = 0. */
+  /** The base's step between passes of the wrapper, where it is more than a kernel. */
   private stepApart(
     group: ParamGroup<O, C>,
     block: FlatGroup,

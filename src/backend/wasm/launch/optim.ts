@@ -16,11 +16,11 @@ function pointers(rt: Runtime, outputs: readonly View[], grad: View): number[] {
   return list;
 }
 
-function lerpInPlace(rt: Runtime, p: View, z: View, weight: number): void {
+export function lerpInPlace(rt: Runtime, p: View, z: View, weight: number): void {
   rt.parallel("lerp_f32", p.size, GRAIN, [rt.pointer(p), rt.dense(z), weight]);
 }
 
-function copy(rt: Runtime, from: View, to: View): void {
+export function copy(rt: Runtime, from: View, to: View): void {
   rt.parallel("copy_4", to.size, GRAIN, [rt.dense(from), rt.pointer(to)]);
 }
 
@@ -30,10 +30,19 @@ const lerp: Launcher = (rt, _kernel, [z], [p, ...kept], attrs) => {
   lerpInPlace(rt, p, z, attrs.weight as number);
 };
 
-/** With x beside the gradient: a step that leaves y, then y = x + ckp1 (z − x). */
-const orToX =
+/**
+ * With x beside the gradient: a step that leaves y, then y = x + ckp1 (z − x). With x as last output: the step, then
+ * x += ckp1 (z − x).
+ */
+const averaging =
   (step: Launcher): Launcher =>
   (rt, kernel, inputs, outputs, attrs) => {
+    const ckp1 = attrs.ckp1 as number;
+    if (attrs.keepsX) {
+      step(rt, kernel, inputs, outputs.slice(0, -1), attrs);
+      lerpInPlace(rt, outputs[outputs.length - 1], outputs[1], ckp1);
+      return;
+    }
     if (inputs.length === 1) {
       step(rt, kernel, inputs, outputs, attrs);
       return;
@@ -42,10 +51,10 @@ const orToX =
     const [y, z] = outputs;
     step(rt, kernel, [grad], outputs, { ...attrs, ckp1: 0, yStep: 0 });
     copy(rt, x, y);
-    lerpInPlace(rt, y, z, attrs.ckp1 as number);
+    lerpInPlace(rt, y, z, ckp1);
   };
 
-/** grad → y, z; for x see `orToX` */
+/** grad → y, z; for x see `averaging` */
 const sgdScheduleFreeStep: Launcher = (rt, kernel, [grad], outputs, attrs) => {
   const { decay, ckp1, yStep, lr } = attrs as Record<string, number>;
   const args = pointers(rt, outputs, grad);
@@ -126,9 +135,9 @@ const polyakSums: Launcher = (rt, kernel, inputs, [sums]) => {
 
 export const optimLaunchers: Readonly<Record<string, Launcher>> = {
   lerp,
-  sgdScheduleFreeStep: orToX(sgdScheduleFreeStep),
-  radamScheduleFreeStep: orToX(radamScheduleFreeStep),
-  adamwScheduleFreeStep: orToX(adamwScheduleFreeStep),
+  sgdScheduleFreeStep: averaging(sgdScheduleFreeStep),
+  radamScheduleFreeStep: averaging(radamScheduleFreeStep),
+  adamwScheduleFreeStep: averaging(adamwScheduleFreeStep),
   adamcScheduleFreeStep,
   polyakSums,
 };

@@ -2,7 +2,7 @@
  * What the fused optimizer steps do to one element, as WGSL statements on variables that are named like the blocks; optim.ts
  * reads and writes them. The records in src/optim/ define the steps.
  */
-import type { Attrs, View } from "../../backend.ts";
+import type { Attrs } from "../../backend.ts";
 
 /** What a step is made of: its blocks, its numbers (names with spaces between), and statements. */
 export interface Step {
@@ -15,15 +15,16 @@ export interface Step {
   readonly numbers: string;
   /** `has(name)`: is that block given? */
   readonly code: (has: (name: string) => boolean) => string;
-  /** Names of outputs that are there; by default as many as there are views. */
-  readonly given?: (outputs: readonly View[], attrs: Attrs) => readonly string[];
+  /** Names of `count` outputs; by default the first. */
+  readonly given?: (count: number, attrs: Attrs) => readonly string[];
   /** Where `numbers` are; by default in the attributes. */
   readonly numbersIn?: (attrs: Attrs) => Attrs;
 }
 
-/** Names of the outputs that a call has. */
-export function outputsOf(step: Step, outputs: readonly View[], attrs: Attrs): readonly string[] {
-  return step.given?.(outputs, attrs) ?? step.outputs.slice(0, outputs.length);
+/** Names of the `count` outputs that a call has. `mean` is the last one where x is kept beside y (attribute `keepsX`). */
+export function outputsOf(step: Step, count: number, attrs: Attrs): readonly string[] {
+  if (attrs.keepsX) return [...outputsOf(step, count - 1, { ...attrs, keepsX: 0 }), "mean"];
+  return step.given?.(count, attrs) ?? step.outputs.slice(0, count);
 }
 
 /** d = sign·g + decay·p, without p where decay is 0. */
@@ -39,7 +40,8 @@ const scheduleFree = (has: (name: string) => boolean): string =>
     ? `  z -= p.lr * d;
   y = x + p.ckp1 * (z - x);`
     : `  y = y + p.ckp1 * (z - y) + p.yStep * d;
-  z -= p.lr * d;`;
+  z -= p.lr * d;
+${has("mean") ? "  mean += p.ckp1 * (z - mean);" : ""}`;
 
 /** What ScheduleFreeWrapper does to y and to w, its z, which the base's step then moves. */
 const before = `  w -= p.zDecay * y;
@@ -47,6 +49,8 @@ const before = `  w -= p.zDecay * y;
   y += p.toX * (w - y);`;
 const after = `  y += p.ckp1 * (w - y);
   y += p.toY * (w - y);`;
+const afterMean = `  mean += p.ckp1 * (w - mean);
+  y = w;`;
 
 /** Steps of base optimizers, of w. */
 const baseSteps: Readonly<Record<string, Step>> = {
@@ -83,9 +87,9 @@ ${has("most") ? `  most = f_max(most, v);\n  second = most;` : ""}
     outputs: ["w", "v", "a", "b"],
     reads: ["g"],
     numbers: "sign decay lr alpha oneMinusAlpha eps momentum",
-    given: (outputs, { centered }) => {
+    given: (count, { centered }) => {
       const others = centered ? ["a", "b"] : ["b"];
-      return ["w", "v", ...others.slice(0, outputs.length - 2)];
+      return ["w", "v", ...others.slice(0, count - 2)];
     },
     code: (has) => `${direction}
   v = p.alpha * v + p.oneMinusAlpha * d * d;
@@ -123,8 +127,8 @@ const wrapped = (base: Step): Step => ({
   ...base,
   outputs: ["y", ...base.outputs],
   numbers: `zDecay yDecay toX ckp1 toY ${base.numbers}`,
-  code: (has) => `${before}\n${base.code(has)}\n${after}`,
-  given: (outputs, attrs) => ["y", ...outputsOf(base, outputs.slice(1), attrs.step as Attrs)],
+  code: (has) => `${before}\n${base.code(has)}\n${has("mean") ? afterMean : after}`,
+  given: (count, attrs) => ["y", ...outputsOf(base, count - 1, attrs.step as Attrs)],
   numbersIn: (attrs) => ({ ...attrs, ...(attrs.step as Attrs) }),
 });
 

@@ -50,7 +50,7 @@ const named = (names: readonly string[], views: readonly View[]): Record<string,
 
 function launcherOf(kind: string, step: Step): Launcher {
   return (rt, _kernel, inputs, outputs, attrs) => {
-    const names = outputsOf(step, outputs, attrs);
+    const names = outputsOf(step, outputs.length, attrs);
     const given = step.reads.slice(0, inputs.length);
     const reads = named(
       given,
