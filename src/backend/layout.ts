@@ -46,6 +46,18 @@ export function isSame(a: View, b: View): boolean {
   );
 }
 
+/** From the first element of the view to behind its last one, in its buffer. */
+export function rangeOf({ offset, shape, strides, size }: View): [low: number, high: number] {
+  let low = offset;
+  let high = size === 0 ? offset : offset + 1;
+  for (let d = 0; size > 0 && d < shape.length; d++) {
+    const reach = (shape[d] - 1) * strides[d];
+    if (reach < 0) low += reach;
+    else high += reach;
+  }
+  return [low, high];
+}
+
 /** [outer, n, inner] around a dimension; everything in n without one. */
 export function around(
   x: View,

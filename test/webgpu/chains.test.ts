@@ -117,9 +117,13 @@ function randomStep(seed: number, rows: number, columns: number, state: Tensor):
       else if (kind < 0.93) {
         const target = pick([state, state, ...own]);
         const value = random();
-        if (value < 0.5) runInPlace(accumulate, [pick(full)], [target], {});
-        else if (value < 0.75) runInPlace(copy, [pick(full)], [target], {});
-        else runInPlace(fill, [], [rl.narrow(target, 0, 1, 1)], { value });
+        const width = columns / 2;
+        const column = 2 * Math.floor((random() * width) / 2);
+        const window = (z: Tensor): Tensor => rl.narrow(z, 1, column, width);
+        if (value < 0.4) runInPlace(accumulate, [pick(full)], [target], {});
+        else if (value < 0.6) runInPlace(copy, [pick(full)], [target], {});
+        else if (value < 0.7) runInPlace(fill, [], [rl.narrow(target, 0, 1, 1)], { value });
+        else runInPlace(copy, [window(pick(full))], [window(target)], {});
       } else endOne();
     }
     return [pick(own), own[own.length - 1], pick(small)].map((z) => rl.mul(z, 1));
@@ -216,6 +220,48 @@ test("what later parts of a step read is there", async () => {
   const { expected, found } = await both(step, [tensor([1, -2, 5], on)]);
   assert.equal(found, expected);
   assert.is(seen, 2 * 4);
+});
+
+test("gradients of parts come together in one dispatch", async () => {
+  for (const [rows, columns] of [
+    [3, 8],
+    [64, 256],
+  ]) {
+    const w = rl.keep(rl.mul(rl.ones([rows, columns], on), 0.5));
+    w.requiresGrad = true;
+    const optimizer = new rl.optim.SGD([w], { lr: 0.1 });
+    const step: Step = (x) => {
+      optimizer.zeroGrad();
+      const [a, b, c, d] = rl.chunk(rl.mul(w, x), 4, 1);
+      rl.sum(
+        rl.add(rl.mul(rl.tanh(a), b), rl.sub(rl.exp(c), rl.transpose(d, 0, 1).mean())),
+      ).backward();
+      return [rl.mul(w.grad!, 1)];
+    };
+    const x = rl.reshape(rl.arange(rows * columns, undefined, 1, on), [rows, columns]);
+    const { expected, found, count, eager } = await both(step, [rl.mul(x, 1e-3)]);
+    assert.equal(found, expected);
+    assert.ok(count <= eager - 14, `${count} dispatches for ${eager}`);
+    optimizer.dispose();
+    w.dispose();
+  }
+});
+
+test("several parts of one array are written together", async () => {
+  const block = rl.keep(rl.zeros([12], on));
+  const step: Step = (x, y) => {
+    runInPlace(copy, [rl.mul(x, 2)], [rl.narrow(block, 0, 0, 4)], {});
+    runInPlace(copy, [rl.add(y, rl.narrow(block, 0, 8, 4))], [rl.narrow(block, 0, 4, 4)], {});
+    return [rl.add(rl.narrow(block, 0, 0, 4), rl.narrow(block, 0, 4, 4))];
+  };
+  const args = [tensor([1, 2, 3, 4], on), tensor([5, 6, 7, 8], on)];
+  const { expected, found, count } = await both(step, args, () => {
+    block.copyFrom([0, 0, 0, 0, 0, 0, 0, 0, 10, 20, 30, 40]);
+  });
+  assert.equal(found, expected);
+  assert.equal(Array.from(await block.data()), [2, 4, 6, 8, 15, 26, 37, 48, 10, 20, 30, 40]);
+  assert.is(count, 1);
+  block.dispose();
 });
 
 test("a chain has no more arrays than a dispatch may", async () => {

@@ -5,7 +5,7 @@
 import type { Buffer, View } from "../../backend.ts";
 import { isContiguous, stridesOf } from "../../../shape.ts";
 import type { Shape, Strides } from "../../../shape.ts";
-import { collapse } from "../../layout.ts";
+import { collapse, rangeOf } from "../../layout.ts";
 import { MANY } from "../launch/elementwise.ts";
 import { foursOf } from "../launch/places.ts";
 import { wgslType } from "../pipelines.ts";
@@ -21,11 +21,21 @@ interface Bound {
   readonly wide: boolean;
 }
 
-interface Load {
+/** What a lane knows before it computes. */
+interface Given {
   readonly register: string;
   readonly type: string;
-  readonly bound: Bound;
-  readonly place: string;
+  readonly code: string;
+  /** Is it a vec4? */
+  readonly wide: boolean;
+}
+
+/** Elements that the chain writes. */
+interface Written {
+  readonly view: View;
+  /** Holds what is in them now; empty before they are written. */
+  register: string;
+  needed: boolean;
 }
 
 /** What is needed to write the code of a chain. */
@@ -35,11 +45,10 @@ export class Chain {
   /** Four at a time? */
   readonly fours: boolean;
   private readonly bound = new Map<Buffer, Bound>();
-  private readonly loads = new Map<string, Load>();
+  private readonly given = new Map<string, Given>();
   private readonly functions = new Map<string, string>();
   private readonly lines: string[] = [];
-  /** The arrays that some element writes, with the register that holds what is in them now. */
-  private readonly written = new Map<Buffer, { view: View; register: string; needed: boolean }>();
+  private readonly written: Written[] = [];
   private readonly u32: Record<string, number> = { seal: 0 };
   private readonly numbers: Record<"f32" | "i32", Record<string, number>> = { f32: {}, i32: {} };
   private count = 0;
@@ -60,7 +69,8 @@ export class Chain {
     needed: readonly boolean[],
     mostArrays: number,
   ): Chain | null {
-    const { size } = elements[0].y;
+    const size = elements.find(({ window }) => !window)?.y.size;
+    if (size === undefined) return null;
     if (size >= MANY && size % 4 === 0) {
       const chain = new Chain(size, true);
       if (chain.add(elements, needed) && chain.fits(mostArrays)) return chain;
@@ -76,17 +86,17 @@ export class Chain {
 
   /** Does an element read or write there? */
   touches(buffer: Buffer): boolean {
-    return this.bound.has(buffer) || this.written.has(buffer);
+    return this.bound.has(buffer) || this.written.some(({ view }) => view.buffer === buffer);
   }
 
   dispatch(): Dispatch {
     const { fours, u32, numbers } = this;
     const stored = this.stored();
-    const loads = [...this.loads.values()];
+    const given = [...this.given.values()];
     const reads: Record<string, View> = {};
     const writes: Record<string, View> = {};
     for (const [buffer, { name, view }] of this.bound) {
-      const isStored = this.written.get(buffer)?.needed === true;
+      const isStored = stored.some((each) => each.view.buffer === buffer);
       (isStored ? writes : reads)[name] = view;
     }
     const outside = [
@@ -96,25 +106,26 @@ export class Chain {
       "fn sealed(x: f32) -> f32 { return bitcast<f32>(bitcast<u32>(x) ^ p.seal); }",
       "fn again(x: f32) -> f32 { return bitcast<f32>(bitcast<u32>(x) + p.seal); }",
       `struct Results { ${stored.map(({ register, view }) => `${register}: ${wgslType[view.dtype]}`).join(", ")} }`,
-      `fn each(${loads.map(({ register, type }) => `${register}: ${type}`).join(", ")}) -> Results {`,
+      `fn each(${given.map(({ register, type }) => `${register}: ${type}`).join(", ")}) -> Results {`,
       ...this.lines,
       `  return Results(${stored.map(({ register }) => register).join(", ")});`,
       "}",
     ].join("\n");
     const calls = (fours ? ["x", "y", "z", "w"] : [""]).map((component, k) => {
-      const values = loads.map(({ register, bound }) =>
-        bound.wide ? `${register}.${component}` : register,
+      const values = given.map(({ register, wide }) =>
+        wide ? `${register}.${component}` : register,
       );
       return `  let each${k} = each(${values.join(", ")});`;
     });
     const body = [
-      ...loads.map(({ register, bound, place }) => `  let ${register} = ${bound.name}[${place}];`),
+      ...given.map(({ register, code }) => `  let ${register} = ${code};`),
       ...calls,
       ...stored.map(({ register, view }) => {
-        const { name } = this.bound.get(view.buffer)!;
+        const bound = this.bound.get(view.buffer)!;
         const type = wgslType[view.dtype];
         const values = calls.map((_, k) => `each${k}.${register}`).join(", ");
-        return `  ${name}[p.${name}_at + i] = ${fours ? `vec4<${type}>(${values})` : values};`;
+        const value = fours ? `vec4<${type}>(${values})` : values;
+        return `  ${bound.name}[${this.startOf(view, bound)} + i] = ${value};`;
       }),
     ].join("\n");
     return {
@@ -134,25 +145,45 @@ export class Chain {
     return this.bound.size <= mostArrays && words <= PARAMETER_BYTES / 4;
   }
 
-  private stored() {
-    return [...this.written.values()].filter(({ needed }) => needed);
+  private stored(): Written[] {
+    return this.written.filter(({ needed }) => needed);
   }
 
   private add(elements: readonly Element[], needed: readonly boolean[]): boolean {
-    for (const { y } of elements) {
-      const before = this.written.get(y.buffer);
-      if (before === undefined)
-        this.written.set(y.buffer, { view: y, register: "", needed: false });
-      else if (before.view.offset !== y.offset || before.view.dtype !== y.dtype) return false;
+    for (const { y, window } of elements) {
+      if (window || this.writtenAt(y) !== undefined) continue;
+      if (this.isWritten(y)) return false;
+      this.written.push({ view: y, register: "", needed: false });
     }
     for (let k = 0; k < elements.length; k++) {
-      if (!this.addOne(elements[k], `v${k}`, needed[k])) return false;
+      const element = elements[k];
+      const done = element.window
+        ? this.addWindow(element, `v${k}`, needed[k])
+        : this.addOne(element, `v${k}`, needed[k]);
+      if (!done) return false;
     }
-    for (const { view, needed } of this.written.values()) {
-      if (needed && this.bindingOf(view, this.fours) === null) return false;
-      if (needed && this.fours && view.offset % 4 !== 0) return false;
+    for (const { view } of this.stored()) {
+      const bound = this.bindingOf(view, this.fours);
+      if (bound === null || (this.fours && view.offset % 4 !== 0)) return false;
+      this.startOf(view, bound);
     }
     return true;
+  }
+
+  /** What the chain writes just there. */
+  private writtenAt({ buffer, offset, dtype }: View): Written | undefined {
+    return this.written.find(
+      ({ view }) => view.buffer === buffer && view.offset === offset && view.dtype === dtype,
+    );
+  }
+
+  /** Does the chain write some of these elements? */
+  private isWritten(view: View): boolean {
+    const [low, high] = rangeOf(view);
+    return this.written.some(
+      ({ view: { buffer, offset } }) =>
+        buffer === view.buffer && offset < high && offset + this.size > low,
+    );
   }
 
   private addOne(element: Element, register: string, needed: boolean): boolean {
@@ -179,19 +210,52 @@ export class Chain {
     if (name === undefined) this.functions.set(text, (name = `f${this.functions.size}`));
     const call = `${name}(${args.join(", ")})`;
     this.lines.push(`  let ${register} = ${result === "f32" ? `sealed(${call})` : call};`);
-    this.written.set(y.buffer, { view: y, register, needed });
+    const written = this.writtenAt(y)!;
+    written.register = register;
+    written.needed = needed;
     return true;
+  }
+
+  /** A part of what is in a register already gets other values, the rest keeps its own. */
+  private addWindow({ y, operands: [x] }: Element, register: string, needed: boolean): boolean {
+    const [low, high] = rangeOf(y);
+    const whole = this.written.find(
+      ({ view: { buffer, dtype, offset } }) =>
+        buffer === y.buffer && dtype === y.dtype && offset <= low && offset + this.size >= high,
+    );
+    if (whole === undefined || whole.register === "" || this.isWritten(x.view)) return false;
+    const from = low - whole.view.offset;
+    const arrays = [
+      { offset: from, strides: y.strides },
+      { offset: x.view.offset, strides: x.strides },
+    ];
+    const fours = this.fours ? foursOf(y.shape, arrays) : null;
+    if (this.fours && fours?.wide[0] !== true) return false;
+    const { shape, strides } = fours ?? collapse(y.shape, [y.strides, x.strides]);
+    const window = windowIn(shape, strides, fours === null ? from : from / 4);
+    const bound = this.bindingOf(x.view, fours?.wide[1] ?? false);
+    if (window === null || bound === null) return false;
+    const [inside, value] = [`${register}_inside`, `${register}_value`];
+    const place = `${this.startOf(x.view, bound)} + select(0u, ${window.place}, ${inside})`;
+    const type = wgslType[y.dtype];
+    this.give({ register: inside, type: "bool", code: window.inside, wide: false });
+    this.give({ register: value, type, code: `${bound.name}[${place}]`, wide: bound.wide });
+    this.lines.push(`  let ${register} = select(${whole.register}, ${value}, ${inside});`);
+    whole.register = register;
+    whole.needed ||= needed;
+    return true;
+  }
+
+  private give(given: Given): void {
+    this.given.set(given.register, given);
   }
 
   /** The register with the operand's element; null where it cannot have one. */
   private valueOf({ view, strides }: Operand, shape: Shape): string | null {
-    const written = this.written.get(view.buffer);
-    if (written !== undefined) {
-      const same = view.offset === written.view.offset && view.dtype === written.view.dtype;
-      if (!same || !isContiguous(shape, strides)) return null;
-
+    const written = this.writtenAt(view);
+    if (written !== undefined && isContiguous(shape, strides)) {
       if (written.register !== "") return written.register;
-    }
+    } else if (this.isWritten(view)) return null;
     let place: string;
     let wide = false;
     if (this.fours) {
@@ -205,17 +269,12 @@ export class Chain {
     }
     const bound = this.bindingOf(view, wide);
     if (bound === null) return null;
-    const key = `${bound.name} ${view.offset} ${place}`;
-    let load = this.loads.get(key);
+    const code = `${bound.name}[${this.startOf(view, bound)} + ${place}]`;
+    let load = this.given.get(code);
     if (load === undefined) {
-      const start = this.startOf(view, bound);
-      load = {
-        register: `x${this.loads.size}`,
-        type: wgslType[view.dtype],
-        bound,
-        place: `${start} + ${place}`,
-      };
-      this.loads.set(key, load);
+      const register = `x${this.given.size}`;
+      load = { register, type: wgslType[view.dtype], code, wide };
+      this.given.set(code, load);
     }
     return load.register;
   }
@@ -253,4 +312,31 @@ function placeIn(shape: Shape, strides: Strides): string {
     terms.push(strides[d] === 1 ? `(${along})` : `(${along}) * ${strides[d] >>> 0}u`);
   }
   return terms.length === 0 ? "0u" : terms.join(" + ");
+}
+
+/**
+ * Where element `i` of an array lies in a window that begins at its element `from`: whether it does, and its place
+ * in the other array. Strides are those of the window, and of the other. Null where they are not those of a window.
+ */
+function windowIn(
+  shape: Shape,
+  [window, other]: readonly Strides[],
+  from: number,
+): { inside: string; place: string } | null {
+  const last = shape.length - 1;
+  const checks: string[] = [];
+  const terms: string[] = [];
+  for (let d = 0; d <= last; d++) {
+    const stride = window[d];
+    const outer = d === 0 ? null : window[d - 1];
+    if (stride <= 0 || (outer !== null && (outer % stride !== 0 || outer < stride * shape[d]))) {
+      return null;
+    }
+    const rest = `(i - ${from}u)${outer === null ? "" : ` % ${outer}u`}`;
+    const along = `${rest} / ${stride}u`;
+    checks.push(`${along} < ${shape[d]}u`);
+    if (other[d] !== 0) terms.push(`(${along}) * ${other[d] >>> 0}u`);
+  }
+  if (window[last] !== 1) checks.push(`(i - ${from}u) % ${window[last]}u == 0u`);
+  return { inside: checks.join(" && "), place: terms.length === 0 ? "0u" : terms.join(" + ") };
 }

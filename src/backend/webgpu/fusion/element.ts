@@ -24,8 +24,10 @@ export interface Operand {
 
 /** y = expression(operands, parameters), at every element. */
 export interface Element {
-  /** Dense. */
+  /** Dense, but for windows. */
   readonly y: View;
+  /** A copy into a part of an array, of which something before it made the whole. */
+  readonly window: boolean;
   readonly operands: readonly Operand[];
   /** Of y's type. */
   readonly expression: string;
@@ -81,7 +83,9 @@ export function elementOf(call: Call): Element | null {
   const { kernel, inputs, outputs } = call;
   const form = Object.hasOwn(forms, kernel.kind) ? forms[kernel.kind] : undefined;
   const y = outputs[0];
-  if (form === undefined || y.size === 0 || !isContiguous(y.shape, y.strides)) return null;
+  if (form === undefined || y.size === 0) return null;
+  const window = !isContiguous(y.shape, y.strides);
+  if (window && kernel.kind !== "copy") return null;
   const { names, expression, parameters } = form(call);
   const views = kernel.kind === "accumulate" ? [y, ...inputs] : inputs;
   const operands = views.map((view, k) => ({
@@ -89,5 +93,5 @@ export function elementOf(call: Call): Element | null {
     view,
     strides: broadcastStrides(view.shape, view.strides, y.shape),
   }));
-  return { y, operands, expression: `${wgslType[y.dtype]}(${expression})`, parameters };
+  return { y, window, operands, expression: `${wgslType[y.dtype]}(${expression})`, parameters };
 }

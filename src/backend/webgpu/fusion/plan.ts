@@ -3,9 +3,10 @@
  * between touches what it touches; then whole chains may join later ones in the same way. Everything else keeps its order.
  */
 import type { Buffer, View } from "../../backend.ts";
+import { rangeOf } from "../../layout.ts";
+import { MANY } from "../launch/elementwise.ts";
 import { Chain } from "./chain.ts";
 import type { Element } from "./element.ts";
-import { MANY } from "../launch/elementwise.ts";
 
 /** One call of a program, or an upload. */
 export interface Step {
@@ -72,11 +73,11 @@ class Plan {
     for (let u = this.units.length - 1; u >= 0; u--) this.moveOn(u);
   }
 
-  /** Into the chain that it follows from, into another since, or at the end. */
+  /** Into the chain that it follows from, into another since, or at the end. What is filled waits for those who use it. */
   private place(k: number): void {
     const { units } = this;
     const { element } = this.steps[k];
-    if (element !== null) {
+    if (element !== null && element.operands.length > 0) {
       let latest = -1;
       this.eachConflict(k, (other) => {
         if (other < k) latest = Math.max(latest, this.unitOf[other]);
@@ -116,16 +117,17 @@ class Plan {
     }
   }
 
-  /** May the element join without following from the chain? Few elements may always: a dispatch costs more than they do. */
-  private suits({ chain }: Unit, { y, operands }: Element): boolean {
-    if (chain === null || chain.size !== y.size) return false;
+  /** May the element join without following from the chain? Few elements may: a dispatch costs more than they do. */
+  private suits({ chain }: Unit, { y, operands, window }: Element): boolean {
+    if (chain === null || window || operands.length === 0 || chain.size !== y.size) return false;
     return y.size < MANY || operands.some(({ view }) => chain.touches(view.buffer));
   }
 
   private join(unit: Unit, more: readonly number[], u: number): boolean {
     const { chain, steps } = unit;
     if (chain === null || steps.length + more.length > MOST_STEPS) return false;
-    if (chain.size !== this.steps[more[0]].element!.y.size) return false;
+    const { y, window } = this.steps[more[0]].element!;
+    if (!window && chain.size !== y.size) return false;
     const together = [...steps, ...more].sort((a, b) => a - b);
     const joined = this.chainOf(together);
     if (joined === null) return false;
@@ -182,17 +184,4 @@ class Plan {
     if (events === undefined) this.events.set(buffer, [event]);
     else events.push(event);
   }
-}
-
-/** From the first element of the view to behind the last, in its buffer. */
-function rangeOf({ offset, shape, strides, size }: View): [low: number, high: number] {
-  if (size === 0) return [offset, offset];
-  let low = offset;
-  let high = offset + 1;
-  for (let d = 0; d < shape.length; d++) {
-    const reach = (shape[d] - 1) * strides[d];
-    if (reach < 0) low += reach;
-    else high += reach;
-  }
-  return [low, high];
 }
