@@ -102,8 +102,10 @@ export class Chain {
     const outside = [
       ...[...this.functions].map(([text, name]) => `fn ${name}${text}`),
       // The compiler does not know that p.seal is 0, so that values pass as they would through memory: products and
-      // sums of several elements are not contracted, NaN and infinities not reasoned away.
-      "fn sealed(x: f32) -> f32 { return bitcast<f32>(bitcast<u32>(x) ^ p.seal); }",
+      // sums of several elements are not contracted, NaN, infinities and signs of zeros not reasoned away.
+      "fn sealed_f32(x: f32) -> f32 { return bitcast<f32>(bitcast<u32>(x) ^ p.seal); }",
+      "fn sealed_i32(x: i32) -> i32 { return x ^ i32(p.seal); }",
+      "fn sealed_u32(x: u32) -> u32 { return x ^ p.seal; }",
       "fn again(x: f32) -> f32 { return bitcast<f32>(bitcast<u32>(x) + p.seal); }",
       `struct Results { ${stored.map(({ register, view }) => `${register}: ${wgslType[view.dtype]}`).join(", ")} }`,
       `fn each(${given.map(({ register, type }) => `${register}: ${type}`).join(", ")}) -> Results {`,
@@ -208,8 +210,7 @@ export class Chain {
     const text = `(${types.join(", ")}) -> ${result} { return ${expression}; }`;
     let name = this.functions.get(text);
     if (name === undefined) this.functions.set(text, (name = `f${this.functions.size}`));
-    const call = `${name}(${args.join(", ")})`;
-    this.lines.push(`  let ${register} = ${result === "f32" ? `sealed(${call})` : call};`);
+    this.lines.push(`  let ${register} = sealed_${result}(${name}(${args.join(", ")}));`);
     const written = this.writtenAt(y)!;
     written.register = register;
     written.needed = needed;
