@@ -127,7 +127,7 @@ Denormal numbers may count as 0, so where a result is one, 0 is no error.
 adapter alone). The op table (test/ops/) allows, relative to the largest expected magnitude or 1, 2e-6 forward and 4e-6
 backward on the CPU, 3e-6 and 6e-6 on the GPU, in every layout, unless a row says more. On a GPU with \`shader-f16\`, in
 precision fast, \`linear\` and the convolutions round their operands forward: 2^−10 (1e-3) of the sum of the terms' magnitudes
-(test/webgpu/halves.test.ts; twice that on a driver that does not round to nearest, which WGSL allows). Operands below 6e-5 have
+(test/webgpu/halves.test.ts; 3e-4 is the most that llvmpipe showed; twice that on a driver that does not round to nearest, which WGSL allows). Operands below 6e-5 have
 errors up to 3e-8, or count as 0. Their gradients are those of strict.
 
 **WebNN** is the tolerance for float32 of W3C's WebNN conformance tests (web-platform-tests, webnn/resources/utils.js,
