@@ -247,6 +247,19 @@ test("gradients of parts come together in one dispatch", async () => {
   }
 });
 
+test("booleans and whole numbers are read and written in fours too", async () => {
+  const step: Step = (x, mask, count) => {
+    const bigger = rl.gt(rl.mul(x, 2), 1);
+    const both = rl.logicalAnd(bigger, mask);
+    return [both, rl.add(count, rl.cast(both, "int32")), rl.where(both, x, rl.neg(x))];
+  };
+  const x = rl.reshape(rl.arange(2 ** 14, undefined, 1, on), [64, 256]);
+  const args = [rl.mul(x, 1e-4), rl.gt(rl.sin(x), 0), rl.cast(x, "int32")];
+  const { expected, found, count } = await both(step, args);
+  assert.equal(found, expected);
+  assert.is(count, 1);
+});
+
 test("several parts of one array are written together", async () => {
   const block = rl.keep(rl.zeros([12], on));
   const step: Step = (x, y) => {

@@ -177,7 +177,7 @@ function wgslOf(dispatch: Dispatch, bindings: readonly Binding[], subgroups: boo
   const arrays = bindings.map(
     ({ name, view, writable, wide }, i) =>
       `@group(0) @binding(${i + 1}) var<storage, ${writable ? "read_write" : "read"}> ` +
-      `${name}: array<${wide ? "vec4f" : wgslType[view.dtype]}>;`,
+      `${name}: array<${wide ? `vec4<${wgslType[view.dtype]}>` : wgslType[view.dtype]}>;`,
   );
   const byItem = dispatch.items !== undefined;
   const lanes = byItem ? ITEM_LANES : (dispatch.lanes ?? 64);

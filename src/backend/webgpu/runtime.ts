@@ -12,7 +12,7 @@ export interface Dispatch {
   readonly reads?: Views;
   /** Arrays that are written, and may be read. */
   readonly writes: Views;
-  /** Names of float32 arrays that are `array<vec4f>`; their views begin at a multiple of four, and `p.NAME_at` counts vec4. */
+  /** Names of arrays that are of vec4; their views begin at a multiple of four, and `p.NAME_at` counts vec4. */
   readonly wide?: readonly string[];
   /** Parameters: `p.NAME`. Whole numbers are taken mod 2^32, so that negative strides add up. */
   readonly u32?: Numbers;
