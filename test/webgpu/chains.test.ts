@@ -131,7 +131,7 @@ function randomStep(seed: number, rows: number, columns: number, state: Tensor):
 }
 
 for (const [rows, columns, seeds] of [
-  [4, 6, 40],
+  [4, 6, 100],
   [64, 256, 6],
 ]) {
   test(`random steps over [${rows}, ${columns}] give the same bits`, async () => {

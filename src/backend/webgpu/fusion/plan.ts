@@ -153,9 +153,9 @@ class Plan {
       if (event.what === "release") return false;
       if (event.high <= low || event.low >= high || members.has(event.step)) continue;
       if (event.what === "read") return true;
-      if (event.low <= low && event.high >= high && this.steps[event.step].element !== null) {
-        return false;
-      }
+      // A window leaves what lies between its rows, and other kinds may read what they write.
+      const whole = this.steps[event.step].element?.window === false;
+      if (whole && event.low <= low && event.high >= high) return false;
     }
     return true;
   }
