@@ -57,7 +57,7 @@ export interface PolyakAttrs {
  *     weightSum += weight·lrMax^power;   c = weight·lrMax^power / weightSum
  *
  * and the coefficients weightDecay·lr², lr / bias1, 1 − c, c of the step. lr is 0 where `corrected` is, c where weightSum is,
- * and a NaN counts for nothing in the two maxima, but in lr.
+ * and a NaN counts for nothing in the two maxima, but in lr. Device "cpu" has no kernel for it: it reads the sums (adamc.ts).
  */
 export const polyakStepKernel: Kernel = {
   name: "polyakStep",
